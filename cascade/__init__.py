@@ -1,0 +1,104 @@
+"""The metastatic cascade of cancer as one executable SBML model, and the targets that most lower its risk.
+
+Public names are loaded when first used, so that `import cascade` stays fast.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cascade.catalogue import composition_names as composition_names
+    from cascade.catalogue import load_composition as load_composition
+    from cascade.catalogue import load_module as load_module
+    from cascade.catalogue import module_names as module_names
+    from cascade.check import check as check
+    from cascade.compose import compose as compose
+    from cascade.errors import CascadeError as CascadeError
+    from cascade.export import export as export
+    from cascade.readouts import readout as readout
+    from cascade.report import write_report as write_report
+    from cascade.simulate import simulate as simulate
+    from cascade.specs import Composition as Composition
+    from cascade.specs import Model as Model
+    from cascade.specs import Module as Module
+    from cascade.specs import Parameter as Parameter
+    from cascade.specs import Solver as Solver
+    from cascade.targets import rank_targets as rank_targets
+    from cascade.therapy import activate as activate
+    from cascade.therapy import inhibit as inhibit
+    from cascade.therapy import treat as treat
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "CascadeError": "errors",
+    "Composition": "specs",
+    "Model": "specs",
+    "Module": "specs",
+    "Parameter": "specs",
+    "Solver": "specs",
+    "activate": "therapy",
+    "check": "check",
+    "compose": "compose",
+    "composition_names": "catalogue",
+    "export": "export",
+    "inhibit": "therapy",
+    "load_composition": "catalogue",
+    "load_module": "catalogue",
+    "module_names": "catalogue",
+    "rank_targets": "targets",
+    "readout": "readouts",
+    "simulate": "simulate",
+    "treat": "therapy",
+    "write_report": "report",
+}
+
+__all__ = [
+    "CascadeError",
+    "Composition",
+    "Model",
+    "Module",
+    "Parameter",
+    "Solver",
+    "activate",
+    "check",
+    "compose",
+    "composition_names",
+    "export",
+    "inhibit",
+    "load_composition",
+    "load_module",
+    "module_names",
+    "rank_targets",
+    "readout",
+    "simulate",
+    "treat",
+    "write_report",
+]
+
+
+class _Package(ModuleType):
+    """The package: importing the file `cascade/simulate.py` must not hide the verb `cascade.simulate`."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOME and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'cascade' has no attribute {name!r}")
+    value = getattr(import_module(f"cascade.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__"])

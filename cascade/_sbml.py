@@ -1,0 +1,216 @@
+"""The libSBML door: read, check, flatten, write; limits against hostile files."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from xml.parsers import expat
+
+import libsbml
+
+from cascade.errors import SBMLError
+from cascade.specs import Issue
+from cascade.units import parse_unit
+
+MAX_BYTES = 50_000_000
+MAX_DEPTH = 500
+MAX_ID = 256
+
+# Warning kinds that are allowed, each with its reason.
+ALLOWED_WARNINGS: dict[int, str] = {
+    1090106: "libSBML's note that it cannot report line numbers for comp models; says nothing about the model",
+}
+
+_EXTERNAL = re.compile(rb"<[^>]*externalModelDefinition\b")
+
+
+def precheck(text: str, where: str) -> None:
+    """Refuse text that is known to crash or hang SBML tools, before any of them sees it.
+
+    Raises
+    ------
+    SBMLError
+        For a DOCTYPE, nesting deeper than 500, an attribute id above 256 characters, more than 50 MB, XML that is not
+        well formed, or a reference to another file.
+    """
+    data = text.encode()
+    if len(data) > MAX_BYTES:
+        raise SBMLError(f"{where}: {len(data)} bytes of SBML; the limit is {MAX_BYTES}")
+    if _EXTERNAL.search(data):
+        raise SBMLError(f"{where}: refers to another file (externalModelDefinition); put the model into this document")
+    depth = 0
+
+    def start(tag: str, attributes: dict[str, str]) -> None:
+        nonlocal depth
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise SBMLError(f"{where}: elements nested deeper than {MAX_DEPTH}; simplify the mathematics")
+        for name in ("id", "metaid"):
+            if len(attributes.get(name, "")) > MAX_ID:
+                raise SBMLError(f"{where}: an id of {len(attributes[name])} characters; the limit is {MAX_ID}")
+
+    def end(tag: str) -> None:
+        nonlocal depth
+        depth -= 1
+
+    def doctype(*_: object) -> None:
+        raise SBMLError(f"{where}: has a DOCTYPE, which SBML does not use and which can hide attacks; remove it")
+
+    parser = expat.ParserCreate()
+    parser.StartElementHandler = start
+    parser.EndElementHandler = end
+    parser.StartDoctypeDeclHandler = doctype
+    try:
+        parser.ParseFile(io.BytesIO(data))
+    except expat.ExpatError as error:
+        raise SBMLError(f"{where}: not well-formed XML: {error}") from None
+
+
+def read_document(text: str, where: str) -> libsbml.SBMLDocument:
+    """Parse SBML text after `precheck`.
+
+    Raises
+    ------
+    SBMLError
+        If libSBML finds an error while reading.
+    """
+    precheck(text, where)
+    document = libsbml.readSBMLFromString(text)
+    _raise_on_errors(document, where)
+    if document.getModel() is None:
+        raise SBMLError(f"{where}: the document holds no model")
+    return document
+
+
+def write_document(document: libsbml.SBMLDocument) -> str:
+    """Return the SBML text of a document."""
+    return str(libsbml.writeSBMLToString(document))
+
+
+def _raise_on_errors(document: libsbml.SBMLDocument, where: str) -> None:
+    errors = [issue for issue in _issues(document, where) if issue.severity == "error"]
+    if errors:
+        raise SBMLError("\n".join(str(issue) for issue in errors[:20]))
+
+
+def _issues(document: libsbml.SBMLDocument, where: str) -> list[Issue]:
+    found = []
+    for number in range(document.getNumErrors()):
+        error = document.getError(number)
+        severe = error.getSeverity() in (libsbml.LIBSBML_SEV_ERROR, libsbml.LIBSBML_SEV_FATAL)
+        if not severe and error.getErrorId() in ALLOWED_WARNINGS:
+            continue
+        message = " ".join(error.getMessage().split())
+        found.append(
+            Issue(
+                severity="error" if severe else "warning",
+                where=f"{where}, line {error.getLine()}",
+                what=f"[libSBML {error.getErrorId()}] {message}",
+            )
+        )
+    return found
+
+
+def check_document(document: libsbml.SBMLDocument, where: str) -> list[Issue]:
+    """Run every consistency check of libSBML, strict units included.
+
+    Returns
+    -------
+    list of Issue
+        Errors and warnings, without the kinds of `ALLOWED_WARNINGS`.
+    """
+    fresh = libsbml.readSBMLFromString(libsbml.writeSBMLToString(document))
+    fresh.checkConsistencyWithStrictUnits()
+    return _issues(fresh, where)
+
+
+def flatten(document: libsbml.SBMLDocument, where: str) -> libsbml.SBMLDocument:
+    """Flatten a comp document with libSBML.
+
+    The converter's own validation is off: it repeats, in several seconds, what `check_document` finds in the
+    hierarchical document before and in the flat one after. Both are checked by whoever flattens.
+
+    Raises
+    ------
+    SBMLError
+        If libSBML refuses to flatten.
+    """
+    flat = document.clone()
+    properties = libsbml.ConversionProperties()
+    properties.addOption("flatten comp", True)
+    properties.addOption("performValidation", False)
+    properties.addOption("leavePorts", False)
+    properties.addOption("listModelDefinitions", False)
+    if flat.convert(properties) != libsbml.LIBSBML_OPERATION_SUCCESS:
+        raise SBMLError(
+            f"{where}: libSBML cannot flatten the composition\n"
+            + "\n".join(str(issue) for issue in _issues(flat, where)[:20])
+        )
+    return flat
+
+
+def add_units(model: libsbml.Model, units: set[str]) -> None:
+    """Write unit definitions for the unit ids; `dimensionless` and base units of SBML need none."""
+    for unit in sorted(units):
+        if unit in ("dimensionless", "litre", "second") or model.getUnitDefinition(unit) is not None:
+            continue
+        definition = model.createUnitDefinition()
+        definition.setId(unit)
+        for factor in parse_unit(unit):
+            part = definition.createUnit()
+            part.setKind(libsbml.UnitKind_forName(factor.kind))
+            part.setExponent(factor.exponent)
+            part.setScale(factor.scale)
+            part.setMultiplier(factor.multiplier)
+
+
+MODEL_UNITS = {"time": "day", "volume": "litre", "substance": "nmole", "extent": "nmole"}
+"""Units of every model; the flat model takes them from the top model only."""
+
+
+def set_model_units(model: libsbml.Model) -> None:
+    """Set the units that every cascade model has: day, litre, nanomole."""
+    model.setTimeUnits(MODEL_UNITS["time"])
+    model.setVolumeUnits(MODEL_UNITS["volume"])
+    model.setSubstanceUnits(MODEL_UNITS["substance"])
+    model.setExtentUnits(MODEL_UNITS["extent"])
+
+
+def literals(node: libsbml.ASTNode) -> Iterator[libsbml.ASTNode]:
+    """Yield every number of a formula."""
+    if node.isNumber():
+        yield node
+    for index in range(node.getNumChildren()):
+        yield from literals(node.getChild(index))
+
+
+def symbols(node: libsbml.ASTNode) -> set[str]:
+    """Return the ids that a formula mentions."""
+    found = {node.getName()} if node.getType() == libsbml.AST_NAME else set()
+    for index in range(node.getNumChildren()):
+        found |= symbols(node.getChild(index))
+    return found
+
+
+def is_time(node: libsbml.ASTNode) -> bool:
+    """Tell whether a formula mentions the simulation time."""
+    if node.getType() == libsbml.AST_NAME_TIME:
+        return True
+    return any(is_time(node.getChild(index)) for index in range(node.getNumChildren()))
+
+
+COUNTED = {
+    "species": libsbml.Model.getNumSpecies,
+    "parameters": libsbml.Model.getNumParameters,
+    "compartments": libsbml.Model.getNumCompartments,
+    "reactions": libsbml.Model.getNumReactions,
+    "rules": libsbml.Model.getNumRules,
+    "events": libsbml.Model.getNumEvents,
+    "initial assignments": libsbml.Model.getNumInitialAssignments,
+}
+
+
+def counts(model: libsbml.Model) -> dict[str, int]:
+    """Return how many elements of each kind a model has."""
+    return {kind: int(count(model)) for kind, count in COUNTED.items()}

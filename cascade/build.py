@@ -1,0 +1,233 @@
+"""Builds a module: structure (`.ant`) and numbers (`parameters.tsv`) become one SBML document.
+
+Antimony supplies the structure; everything that a number needs (value, unit, name, gene) comes from the table, and
+libSBML writes both together. This is the only file that imports antimony.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import libsbml
+
+from cascade import _sbml, _terms
+from cascade.errors import CascadeError, ModuleError
+from cascade.evidence import read_parameters
+from cascade.specs import Issue, Parameter
+from cascade.units import SUBSTANCE_OF, parse_unit
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What Antimony makes of a structure file."""
+
+    name: str
+    sbml: str
+    ports: tuple[str, ...]
+
+
+def build_module(folder: Path) -> str:
+    """Make the SBML text of a module folder.
+
+    Parameters
+    ----------
+    folder : Path
+        A folder with `<name>.ant` and `parameters.tsv`, where `<name>` is the folder's name.
+
+    Returns
+    -------
+    str
+        SBML L3V2 with comp ports, units, SBO terms and annotations.
+
+    Raises
+    ------
+    ModuleError
+        With every mismatch between structure and table.
+    """
+    structure = folder / f"{folder.name}.ant"
+    if not structure.is_file():
+        raise ModuleError(f"{folder} has no {structure.name}; a module folder holds <name>.ant and parameters.tsv")
+    table = {row.id: row for row in read_parameters(folder / "parameters.tsv")}
+    source = _load_antimony(structure)
+    document = libsbml.readSBMLFromString(source.sbml)
+    model = document.getModel()
+    _require_same_ids(model, table, folder.name)
+    _write_units(model, table, folder.name)
+    _write_numbers(model, table)
+    _write_literal_units(model)
+    _write_terms(model, table)
+    _write_ports(document, source.ports)
+    return _sbml.write_document(document)
+
+
+def check_build(folder: Path) -> list[Issue]:
+    """Build a module in memory and return everything that libSBML finds wrong with it."""
+    try:
+        text = build_module(folder)
+    except CascadeError as error:
+        return [Issue(severity="error", where=folder.name, what=str(error))]
+    return _sbml.check_document(libsbml.readSBMLFromString(text), folder.name)
+
+
+def write_module(folder: Path) -> Path:
+    """Build a module and write `<name>.xml` beside its sources."""
+    path = folder / f"{folder.name}.xml"
+    path.write_text(build_module(folder), encoding="utf-8")
+    return path
+
+
+def _load_antimony(path: Path) -> _Source:
+    import antimony
+
+    antimony.clearPreviousLoads()
+    try:
+        if antimony.loadAntimonyString(path.read_text(encoding="utf-8")) < 0:
+            raise ModuleError(f"{path.name}: {antimony.getLastError()}")
+        name = path.stem
+        if name not in antimony.getModuleNames():
+            raise ModuleError(f"{path.name}: has no `model {name}(...)`; the model is named as its folder")
+        ports = tuple(antimony.getSymbolNamesInInterfaceOf(name))
+        return _Source(name=name, sbml=antimony.getSBMLString(name), ports=ports)
+    finally:
+        antimony.clearPreviousLoads()
+
+
+def _constants(model: libsbml.Model) -> set[str]:
+    """Return the parameters that only a table can give a value: no rule, no event, no structural number."""
+    ruled = {rule.getVariable() for rule in model.getListOfRules()}
+    started = {assignment.getSymbol() for assignment in model.getListOfInitialAssignments()}
+    return {
+        p.getId()
+        for p in model.getListOfParameters()
+        if p.getId() not in ruled and p.getId() not in started and not p.isSetValue()
+    }
+
+
+def _require_same_ids(model: libsbml.Model, table: dict[str, Parameter], name: str) -> None:
+    constants = _constants(model)
+    problems = [
+        f"{i} is used in the structure but has no row in parameters.tsv" for i in sorted(constants - set(table))
+    ]
+    problems += [
+        f"{i} has a row in parameters.tsv but the structure does not use it" for i in sorted(set(table) - constants)
+    ]
+    valued = [p.getId() for p in model.getListOfParameters() if p.getConstant() and p.isSetValue()]
+    problems += [f"{i} has a number in the structure; numbers live in parameters.tsv" for i in valued]
+    if problems:
+        raise ModuleError(f"module {name!r}:\n  " + "\n  ".join(problems))
+
+
+def _write_units(model: libsbml.Model, table: dict[str, Parameter], name: str) -> None:
+    used = set(_sbml.MODEL_UNITS.values())
+    problems = []
+    for compartment in model.getListOfCompartments():
+        compartment.setUnits("litre")
+    for species in model.getListOfSpecies():
+        unit = species.getSubstanceUnits().removesuffix("_volume")
+        if not unit:
+            problems.append(f"species {species.getId()} has no unit; write `{species.getId()} has nM;`")
+            continue
+        if not species.getHasOnlySubstanceUnits():
+            if unit not in SUBSTANCE_OF:
+                problems.append(
+                    f"species {species.getId()} is a concentration in {unit}; use " + ", ".join(SUBSTANCE_OF)
+                )
+                continue
+            unit = SUBSTANCE_OF[unit]
+        species.setSubstanceUnits(unit)
+        used.add(unit)
+    for parameter in model.getListOfParameters():
+        if parameter.getId() in table:
+            parameter.setUnits(table[parameter.getId()].unit)
+        if not parameter.isSetUnits():
+            problems.append(f"{parameter.getId()} has no unit; write `{parameter.getId()} has dimensionless;`")
+        used.add(parameter.getUnits())
+    if problems:
+        raise ModuleError(f"module {name!r}:\n  " + "\n  ".join(problems))
+    # Antimony leaves empty definitions under the same ids.
+    while model.getNumUnitDefinitions():
+        model.removeUnitDefinition(0)
+    for unit in used:
+        parse_unit(unit)
+    _sbml.add_units(model, used)
+    _sbml.set_model_units(model)
+
+
+def _write_numbers(model: libsbml.Model, table: dict[str, Parameter]) -> None:
+    for parameter in model.getListOfParameters():
+        row = table.get(parameter.getId())
+        if row is not None:
+            parameter.setValue(row.nominal)
+            parameter.setName(row.name)
+    for reaction in model.getListOfReactions():
+        reaction.setReversible(False)
+
+
+def _write_literal_units(model: libsbml.Model) -> None:
+    """Give every number of a formula a unit: dimensionless, or its variable's where it is the whole formula."""
+    for formula in _formulas(model):
+        for number in _sbml.literals(formula):
+            number.setUnits("dimensionless")
+    for event in model.getListOfEvents():
+        for assignment in event.getListOfEventAssignments():
+            math = assignment.getMath()
+            if math.isNumber():
+                math.setUnits(_unit_of(model, assignment.getVariable()))
+                assignment.setMath(math)
+    for start in model.getListOfInitialAssignments():
+        math = start.getMath()
+        if math.isNumber():
+            math.setUnits(_unit_of(model, start.getSymbol()))
+
+
+def _unit_of(model: libsbml.Model, variable: str) -> str:
+    species = model.getSpecies(variable)
+    if species is None:
+        return str(model.getParameter(variable).getUnits())
+    if species.getHasOnlySubstanceUnits():
+        return str(species.getSubstanceUnits())
+    concentration = {substance: unit for unit, substance in SUBSTANCE_OF.items()}[species.getSubstanceUnits()]
+    _sbml.add_units(model, {concentration})
+    return concentration
+
+
+def _formulas(model: libsbml.Model) -> list[libsbml.ASTNode]:
+    found = [rule.getMath() for rule in model.getListOfRules()]
+    found += [start.getMath() for start in model.getListOfInitialAssignments()]
+    found += [r.getKineticLaw().getMath() for r in model.getListOfReactions() if r.getKineticLaw()]
+    for event in model.getListOfEvents():
+        found.append(event.getTrigger().getMath())
+        found += [assignment.getMath() for assignment in event.getListOfEventAssignments()]
+    return found
+
+
+def _write_terms(model: libsbml.Model, table: dict[str, Parameter]) -> None:
+    for compartment in model.getListOfCompartments():
+        compartment.setSBOTerm(_terms.COMPARTMENT)
+    for species in model.getListOfSpecies():
+        if not species.isSetSBOTerm():
+            species.setSBOTerm(_terms.MATERIAL_ENTITY)
+    for parameter in model.getListOfParameters():
+        if not parameter.isSetSBOTerm():
+            parameter.setSBOTerm(_terms.parameter_term(parameter.getId()))
+        if not parameter.isSetMetaId():
+            parameter.setMetaId(f"{model.getId()}.{parameter.getId()}")
+        if parameter.getId() in table:
+            _terms.annotate_genes(parameter, table[parameter.getId()].gene)
+    for reaction in model.getListOfReactions():
+        if not reaction.isSetSBOTerm():
+            reaction.setSBOTerm(_terms.reaction_term(reaction))
+
+
+def _write_ports(document: libsbml.SBMLDocument, ports: tuple[str, ...]) -> None:
+    model = document.getModel()
+    document.enablePackage("http://www.sbml.org/sbml/level3/version1/comp/version1", "comp", True)
+    document.setPackageRequired("comp", True)
+    plugin = model.getPlugin("comp")
+    inputs = {p.getId() for p in model.getListOfParameters() if p.getConstant()}
+    for port_id in ports:
+        port = plugin.createPort()
+        port.setId(port_id)
+        port.setIdRef(port_id)
+        port.setSBOTerm(_terms.PORT["in" if port_id in inputs else "out"])

@@ -1,0 +1,163 @@
+"""Grades a module or a composition: every finding at once, with where, what and what to do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import libsbml
+
+from cascade import _sbml
+from cascade.build import build_module
+from cascade.catalogue import (
+    bibliography_keys,
+    composition_folder,
+    is_module,
+    load_composition,
+    load_module,
+    module_folder,
+)
+from cascade.compose import compose
+from cascade.errors import CascadeError
+from cascade.evidence import EVIDENCE, check_parameters, read_parameters
+from cascade.specs import Issue, Model, Parameter
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What a check found.
+
+    Attributes
+    ----------
+    issues : tuple of Issue
+        Errors and warnings, worst first.
+    grades : dict of str to float
+        Shares between 0 and 1, by what they measure.
+    counts : dict of str to int
+        Sizes: species, reactions, parameters, ...
+    """
+
+    name: str
+    issues: tuple[Issue, ...]
+    grades: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """True if nothing is an error."""
+        return not any(issue.severity == "error" for issue in self.issues)
+
+    def _repr_html_(self) -> str:
+        from cascade._html import report_html
+
+        return report_html(self)
+
+
+def check(name: str | Path) -> Report:
+    """Check a module or a composition.
+
+    Tables, sources, agreement of structure, table and SBML, libSBML consistency with strict units, ports and joins.
+
+    Parameters
+    ----------
+    name : str or Path
+        A shipped name or the path of a folder.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such module or composition.
+    """
+    return _check_module(module_folder(name)) if is_module(name) else _check_composition(composition_folder(name))
+
+
+def _report(name: str, issues: list[Issue], parameters: Sequence[Parameter], model: libsbml.Model | None) -> Report:
+    issues = sorted(issues, key=lambda issue: issue.severity)
+    grades = _grade_parameters(parameters)
+    counts: dict[str, int] = {"uncertain parameters": sum(row.estimate for row in parameters)}
+    if model is not None:
+        counts = _sbml.counts(model) | counts
+        grades["species with an identifier"] = _annotated(model)
+    return Report(name=name, issues=tuple(issues), grades=grades, counts=counts)
+
+
+def _check_module(folder: Path) -> Report:
+    issues: list[Issue] = []
+    table = folder / "parameters.tsv"
+    for needed in (f"{folder.name}.ant", "parameters.tsv", "README.md", f"{folder.name}.xml"):
+        if not (folder / needed).is_file():
+            fix = f"run `cascade build {folder.name}`" if needed.endswith(".xml") else "see README, The module format"
+            issues.append(Issue(severity="error", where=folder.name, what=f"{needed} is missing", fix=fix))
+    parameters: tuple[Parameter, ...] = ()
+    model = None
+    try:
+        issues += check_parameters(table, bibliography_keys(folder))
+        parameters = read_parameters(table)
+        text = build_module(folder)
+        document = libsbml.readSBMLFromString(text)
+        model = document.getModel()
+        issues += _sbml.check_document(document, f"{folder.name}.xml")
+        issues += _check_stale(folder, text)
+        issues += _check_model(compose(load_module(folder)))
+    except CascadeError as error:
+        issues.append(Issue(severity="error", where=folder.name, what=str(error)))
+    return _report(folder.name, issues, parameters, model)
+
+
+def _check_stale(folder: Path, text: str) -> Iterator[Issue]:
+    path = folder / f"{folder.name}.xml"
+    if path.is_file() and path.read_text(encoding="utf-8") != text:
+        yield Issue(
+            severity="error",
+            where=path.name,
+            what="differs from what structure and table give",
+            fix=f"run `cascade build {folder.name}`",
+        )
+
+
+def _check_composition(folder: Path) -> Report:
+    issues: list[Issue] = []
+    parameters: tuple[Parameter, ...] = ()
+    model = None
+    try:
+        if (folder / "parameters.tsv").is_file():
+            issues += check_parameters(folder / "parameters.tsv", bibliography_keys(folder))
+        composition = load_composition(folder)
+        composed = compose(composition)
+        parameters = composed.parameters
+        model = libsbml.readSBMLFromString(composed.flat).getModel()
+        issues += _check_model(composed)
+    except CascadeError as error:
+        issues.append(Issue(severity="error", where=folder.name, what=str(error)))
+    return _report(folder.name, issues, parameters, model)
+
+
+def _check_model(model: Model) -> list[Issue]:
+    documents = {"flat": model.flat, "hierarchical": model.hierarchical}
+    return [
+        issue
+        for kind, text in documents.items()
+        if text is not None
+        for issue in _sbml.check_document(libsbml.readSBMLFromString(text), f"{model.name} ({kind})")
+    ]
+
+
+def _grade_parameters(parameters: Sequence[Parameter]) -> dict[str, float]:
+    if not parameters:
+        return {}
+    number = len(parameters)
+    kinds = Counter(row.evidence for row in parameters)
+    grades = {f"numbers that are {kind}": kinds[kind] / number for kind in EVIDENCE}
+    grades["numbers with a source"] = sum(bool(row.source) for row in parameters) / number
+    return grades
+
+
+def _annotated(model: libsbml.Model) -> float:
+    species = [s for s in model.getListOfSpecies() if not s.getHasOnlySubstanceUnits()]
+    return sum(s.getNumCVTerms() > 0 for s in species) / len(species) if species else 1.0

@@ -1,0 +1,279 @@
+"""The `cascade` command; thin: it reads arguments, calls one verb, and prints."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+import cascade
+from cascade.errors import CascadeError
+
+if TYPE_CHECKING:
+    from cascade.specs import Intervention, Model
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="The metastatic cascade of cancer as one executable SBML model. A research model, not for treatment decisions.",
+    epilog="NAME is a shipped module or composition (`cascade list`) or the path of a folder of your own.",
+)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Shipped name, or path of a module or composition folder.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def _model(name: str) -> Model:
+    from cascade.catalogue import is_module
+
+    return cascade.compose(cascade.load_module(name) if is_module(name) else cascade.load_composition(name))
+
+
+def _say(data: Any, as_json: bool, text: str) -> None:
+    typer.echo(json.dumps(data, indent=2) if as_json else text)
+
+
+@app.command("list", epilog="Example: `cascade list --json`")
+def list_models(as_json: Json = False) -> None:
+    """List the shipped modules and compositions."""
+    from cascade.catalogue import module_title
+
+    modules = {name: module_title(name) for name in cascade.module_names()}
+    compositions = {name: cascade.load_composition(name).title for name in cascade.composition_names()}
+    width = max(map(len, [*modules, *compositions]), default=0)
+    lines = ["compositions"] + [f"  {name:<{width}}  {title}" for name, title in compositions.items()]
+    lines += ["modules"] + [f"  {name:<{width}}  {title}" for name, title in modules.items()]
+    _say({"compositions": compositions, "modules": modules}, as_json, "\n".join(lines))
+
+
+@app.command(epilog="Examples: `cascade show tgf_beta`, `cascade show breast --json`")
+def show(name: Name, as_json: Json = False) -> None:
+    """Show ports or wiring, sizes, and every number with its unit and source."""
+    from dataclasses import asdict
+
+    from cascade.catalogue import is_module
+
+    model = _model(name)
+    numbers = [asdict(row) for row in model.parameters]
+    lines = [f"{model.name}: {len(numbers)} numbers, {sum(row.estimate for row in model.parameters)} uncertain"]
+    data: dict[str, Any] = {"name": model.name, "hash": model.hash, "parameters": numbers}
+    if is_module(name):
+        ports = cascade.load_module(name).ports
+        data["ports"] = [asdict(port) for port in ports]
+        lines += [f"  {p.direction:<3} {p.id:<28} {p.unit:<20} {p.name}" for p in ports]
+    else:
+        data |= {"instances": dict(model.instances), "wiring": [asdict(wire) for wire in model.wiring]}
+        lines += [f"  {instance}: {module}" for instance, module in model.instances.items()]
+        lines += [f"  {wire.reader} <- {wire.formula}  [{wire.unit}]" for wire in model.wiring]
+    lines += [
+        f"  {r.id:<40} {r.nominal:<12.6g} {r.unit:<24} {r.evidence:<9} {', '.join(r.source)}" for r in model.parameters
+    ]
+    _say(data, as_json, "\n".join(lines))
+
+
+@app.command(epilog="Examples: `cascade check`, `cascade check breast`, `cascade check ./my_module --json`")
+def check(
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Shipped name or path; everything if left out.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Lint a module or composition: every finding at once, and a graded summary. Exit code 1 on errors."""
+    from dataclasses import asdict
+
+    names = [name] if name else [*cascade.module_names(), *cascade.composition_names()]
+    reports = [cascade.check(each) for each in names]
+    if as_json:
+        rows = [asdict(report) | {"ok": report.ok} for report in reports]
+        typer.echo(json.dumps(rows if name is None else rows[0], indent=2))
+    else:
+        for report in reports:
+            for issue in report.issues:
+                typer.echo(str(issue))
+            verdict = "passed" if report.ok else "FAILED"
+            sizes = ", ".join(f"{count} {kind}" for kind, count in report.counts.items() if count)
+            typer.echo(f"{report.name}: {verdict}, {len(report.issues)} findings; {sizes}")
+            typer.echo("  " + "; ".join(f"{share:.0%} {grade}" for grade, share in report.grades.items()))
+    if not all(report.ok for report in reports):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Examples: `cascade build`, `cascade build tgf_beta`, `cascade build ./my_module`")
+def build(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Modules; all if left out.")] = None,
+) -> None:
+    """Regenerate the SBML of modules from structure (.ant) and table (parameters.tsv). Exit code 1 on errors."""
+    from cascade.build import check_build, write_module
+    from cascade.catalogue import module_folder
+
+    failed = False
+    for name in names or cascade.module_names():
+        folder = module_folder(name)
+        issues = check_build(folder)
+        for issue in issues:
+            typer.echo(str(issue))
+        if any(issue.severity == "error" for issue in issues):
+            failed = True
+        else:
+            typer.echo(f"wrote {write_module(folder).name} ({len(issues)} warnings)")
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command(
+    epilog="Examples: `cascade simulate breast --years 10 --plot run.png`, `cascade simulate tgf_beta --days 1 "
+    "--set init_tgfb=0.05 --out run.csv`, `cascade simulate breast --years 15 --inhibit tgf_beta__k_phosphorylate=0.8`"
+)
+def simulate(
+    name: Name,
+    years: Annotated[float | None, typer.Option(help="Time to simulate, in years of 365.25 days.")] = None,
+    days: Annotated[float | None, typer.Option(help="Time to simulate, in days.")] = None,
+    points: Annotated[int, typer.Option(help="Rows of the output grid.")] = 201,
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="ID=VALUE", help="Set a parameter.")] = None,
+    inhibited: Annotated[
+        list[str] | None, typer.Option("--inhibit", metavar="ID=FRACTION", help="Block a target's effect.")
+    ] = None,
+    start: Annotated[float, typer.Option(help="Day on which the inhibition starts.")] = 0.0,
+    stop: Annotated[float | None, typer.Option(help="Day on which the inhibition stops.")] = None,
+    record: Annotated[list[str] | None, typer.Option(metavar="ID", help="Record only these; all if left out.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the result: .nc or .csv")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write a figure: .png, .svg or .pdf")] = None,
+) -> None:
+    """Simulate a module or composition, treated or not."""
+    _check_suffix(out, (".nc", ".csv"))
+    _check_suffix(plot, (".png", ".svg", ".pdf"))
+    if years is None and days is None:
+        years = 10.0
+    therapies: list[Intervention] = [
+        cascade.inhibit(target, by=value, start=start, stop=stop) for target, value in _pairs(inhibited, "--inhibit").items()
+    ]
+    model = _model(name)
+    if therapies:
+        model = cascade.treat(model, *therapies)
+    result = cascade.simulate(
+        model, years=years, days=days, points=points, values=_pairs(settings, "--set"), record=record or None
+    )
+    status = str(result["status"].item())
+    if status != "ok":
+        raise CascadeError(f"the run failed: {status}")
+    if out:
+        _write_result(result, out)
+        typer.echo(f"wrote {out}")
+    if plot:
+        _write_plot(result, plot)
+        typer.echo(f"wrote {plot}")
+    if not out and not plot:
+        last = result.isel(time=-1)
+        for variable in last.data_vars:
+            if "time" in result[variable].dims:
+                typer.echo(f"{variable:<44} {float(last[variable]):<14.6g} {last[variable].attrs.get('units', '')}")
+
+
+def _pairs(items: list[str] | None, option: str) -> dict[str, float]:
+    pairs: dict[str, float] = {}
+    for item in items or []:
+        key, mark, value = item.partition("=")
+        try:
+            pairs[key.strip()] = float(value)
+        except ValueError:
+            mark = ""
+        if not mark:
+            raise CascadeError(f"{option} {item!r}: write it as ID=NUMBER, for example {option} k_clear=0.5")
+    return pairs
+
+
+def _check_suffix(path: Path | None, suffixes: tuple[str, ...]) -> None:
+    if path is None:
+        return
+    if path.suffix not in suffixes:
+        raise CascadeError(f"cannot write {path.name!r}: the suffix must be one of {', '.join(suffixes)}")
+    if not path.parent.is_dir():
+        raise CascadeError(f"cannot write {path}: the folder {path.parent} does not exist; make it first")
+
+
+def _write_result(result: Any, path: Path) -> None:
+    if path.suffix == ".nc":
+        result.to_netcdf(path, engine="h5netcdf")
+        return
+    timed = [name for name in result.data_vars if "time" in result[name].dims]
+    result[timed].to_dataframe().to_csv(path)
+
+
+def _write_plot(result: Any, path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    from cascade.plot import trajectories
+
+    figure, axis = plt.subplots(figsize=(9, 5), layout="constrained")
+    trajectories(result, axis=axis)
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+@app.command(epilog="Examples: `cascade rank breast --quick --out rank`, `cascade rank breast --readout p_overt_10y`")
+def rank(
+    name: Name,
+    out: Annotated[Path, typer.Option(help="Folder for ranking.csv, ranking.nc, figures and report.html.")] = Path("rank"),
+    readout: Annotated[str, typer.Option(help="What a target should lower; an unknown name lists all.")] = "p_overt_5y",
+    quick: Annotated[bool, typer.Option("--quick", help="A first answer within minutes on two cores.")] = False,
+    fraction: Annotated[float, typer.Option(help="How much of a target's effect is blocked, 0 to 1.")] = 0.9,
+    samples: Annotated[int | None, typer.Option(help="Virtual patients (parameter sets).")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of every random number.")] = 1,
+    workers: Annotated[int | None, typer.Option(help="Worker processes; the number of cores if left out.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Rank therapeutic targets by the risk of overt metastasis that they avert, with intervals, and write a report."""
+    from cascade.rank import rank_to_folder
+
+    command = "cascade " + " ".join(sys.argv[1:])
+    model = _model(name)
+    report, rows = rank_to_folder(
+        model,
+        out,
+        readout=readout,
+        quick=quick,
+        fraction=fraction,
+        samples=samples,
+        seed=seed,
+        workers=workers,
+        command=command,
+        progress=not as_json,
+    )
+    if as_json:
+        typer.echo(json.dumps({"report": str(report), "ranking": rows}, indent=2))
+    else:
+        typer.echo(f"wrote {report}")
+
+
+@app.command(
+    epilog="Examples: `cascade export breast --out breast.xml`, `cascade export breast --comp --out breast_comp.xml`"
+)
+def export(
+    name: Name,
+    out: Annotated[Path, typer.Option(help="File to write: .xml")],
+    comp: Annotated[bool, typer.Option("--comp", help="Hierarchical SBML (comp) instead of flat SBML.")] = False,
+) -> None:
+    """Write SBML that other tools read."""
+    typer.echo(f"wrote {cascade.export(_model(name), out, comp=comp)}")
+
+
+def main() -> None:
+    """Run the command: what a user can mend is one line on stderr and exit code 2; no traceback."""
+    try:
+        app()
+    except CascadeError as error:
+        typer.echo(f"cascade: {error}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        typer.echo(f"cascade: {error}", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

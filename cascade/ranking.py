@@ -1,0 +1,186 @@
+"""From paired outcomes of many patients to a ranking of targets that says how sure it is."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cascade.readouts import effect, find_readout
+from cascade.sensitivity import summarize_ranks
+from cascade.sensitivity.ranks import TOP
+
+if TYPE_CHECKING:
+    import numpy as np
+    import xarray as xr
+
+RELEVANT = 0.10
+"""A treatment matters to a patient if it improves the readout by more than this share of its untreated value."""
+
+_LABELS = {
+    "effect_mean": "mean effect over patients",
+    "effect_median": "median effect over patients",
+    "effect_lower": "2.5 % bootstrap limit of the mean effect",
+    "effect_upper": "97.5 % bootstrap limit of the mean effect",
+    "log_hazard_ratio_mean": "mean log hazard ratio over patients",
+    "log_hazard_ratio_lower": "2.5 % bootstrap limit of the mean log hazard ratio",
+    "log_hazard_ratio_upper": "97.5 % bootstrap limit of the mean log hazard ratio",
+    "hazard_ratio_median": "median hazard ratio over patients",
+    "p_relevant": f"share of patients whose readout improves by more than {RELEVANT:.0%} of its untreated value",
+    "rank": "rank of the mean effect (1 helps most; ties share the average)",
+    "rank_lower": "2.5 % limit of the rank over bootstrap resamples of the patients",
+    "rank_upper": "97.5 % limit of the rank over bootstrap resamples of the patients",
+    "p_top": f"share of the bootstrap resamples in which the target is among the best {TOP}",
+    "patients_top": f"share of the patients in whom the target is among the best {TOP}",
+    "group": "group of targets that the patients do not tell apart (1 holds the best)",
+    "missing_share": "share of the patients without a result",
+    "failed_share": "share of the patients in whom a run failed",
+    "treated": "readout with treatment",
+    "reason": "ok, or why there is no result",
+    "p_better": "share of the bootstrap resamples in which the row helps more than the column",
+    "nominal_effect": "effect in the patient whose parameters have their nominal values",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcomes:
+    """Readouts of the same patients without and with treatment.
+
+    Attributes
+    ----------
+    readout : str
+        Name of the readout.
+    untreated, treated : xarray.DataArray
+        Over `patient`, and over `patient`, `target`, `window`; with the coordinate `reason`. Patient 0 has the nominal
+        value of every parameter; the others are drawn from the priors.
+    hazard_untreated, hazard_treated : xarray.DataArray
+        The same of the hazard that belongs to the readout, or of the readout itself if it has none.
+    """
+
+    readout: str
+    untreated: xr.DataArray
+    treated: xr.DataArray
+    hazard_untreated: xr.DataArray
+    hazard_treated: xr.DataArray
+
+
+def rank_outcomes(outcomes: Outcomes, *, window: str, seed: int) -> xr.Dataset:
+    """Rank targets by the mean paired effect and quantify the confidence of the ranking.
+
+    Parameters
+    ----------
+    outcomes : Outcomes
+    window : str
+        The window of treatment by which the targets are sorted.
+    seed : int
+        Seed of the bootstrap over patients.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over `target` (best first in `window`), `window`, and for the raw values `patient`; `p_better` also over
+        `other`. Every variable has a `long_name`.
+    """
+    import xarray as xr
+
+    windows = [str(name) for name in outcomes.treated["window"].values]
+    parts = [_one_window(outcomes, name, seed) for name in windows]
+    ranking = xr.concat(parts, dim="window", join="exact").assign_coords(window=windows)
+    ranking = ranking.transpose("target", "window", "patient", "other", missing_dims="ignore")
+    order = _order(ranking.sel(window=window))
+    ranking = ranking.isel(target=order, other=order)
+    ranking["untreated"] = outcomes.untreated.rename(reason="reason_untreated")
+    spec = find_readout(outcomes.readout)
+    unit = str(outcomes.untreated.attrs.get("units", ""))
+    for name in ranking.data_vars:
+        ranking[name].attrs.setdefault("long_name", _LABELS.get(str(name), str(name)))
+    for name in ("effect_mean", "effect_median", "effect_lower", "effect_upper", "nominal_effect"):
+        ranking[name].attrs["units"] = unit if spec.scale == "difference" else "dimensionless"
+    change = "change of the " if spec.scale == "difference" else "log ratio, treated to untreated, of the "
+    ranking.attrs |= {
+        "readout": outcomes.readout,
+        "readout_meaning": str(outcomes.untreated.attrs.get("long_name", "")),
+        "readout_unit": unit,
+        "effect_scale": spec.scale,
+        "effect_label": change + str(outcomes.untreated.attrs.get("long_name", outcomes.readout)),
+        "better": spec.better,
+        "window": window,
+        "relevant_share": RELEVANT,
+        "top": TOP,
+        "reasons": _count_reasons(ranking["reason"].values[:, :, 1:]),
+        "reasons_untreated": _count_reasons(ranking["reason_untreated"].values[1:]),
+    }
+    return ranking
+
+
+def _count_reasons(reasons: np.ndarray) -> str:
+    """Count why results are missing; as JSON, so that every file format takes it."""
+    texts = [str(reason) for reason in reasons.reshape(-1) if reason != "ok"]
+    return json.dumps(dict(Counter(texts).most_common()))
+
+
+def _order(table: xr.Dataset) -> np.ndarray:
+    """Sort by rank, then by effect so that exact ties stand in a fixed order; unranked targets come last."""
+    import numpy as np
+
+    rank = np.where(np.isfinite(table["rank"].values), table["rank"].values, np.inf)
+    return np.lexsort((table["target"].values.astype(str), rank))
+
+
+def _one_window(outcomes: Outcomes, window: str, seed: int) -> xr.Dataset:
+    import numpy as np
+    import xarray as xr
+
+    spec = find_readout(outcomes.readout)
+    helps = -1.0 if spec.better == "lower" else 1.0
+    untreated, treated = outcomes.untreated, outcomes.treated.sel(window=window, drop=True)
+    change = effect(untreated, treated, spec.scale).transpose("patient", "target")
+    ratio = effect(outcomes.hazard_untreated, outcomes.hazard_treated.sel(window=window, drop=True), "log_ratio")
+    ratio = ratio.transpose("patient", "target")
+    ranks = summarize_ranks(helps * change.values[1:], seed=seed)
+    ratios = summarize_ranks(-ratio.values[1:], seed=seed)
+    improved = helps * (treated - untreated).transpose("patient", "target").values[1:]
+    scale = np.abs(untreated.values[1:, None])
+    limits = _sorted_limits(helps * ranks.lower, helps * ranks.upper)
+    known = np.isfinite(change.values[1:])
+    failed = np.char.startswith(treated["reason"].transpose("patient", "target").values[1:].astype(str), "run failed")
+    failed |= np.char.startswith(untreated["reason"].values[1:].astype(str), "run failed")[:, None]
+    columns: dict[str, Any] = {
+        "effect_mean": helps * ranks.mean,
+        "effect_median": helps * ranks.median,
+        "effect_lower": limits[0],
+        "effect_upper": limits[1],
+        "log_hazard_ratio_mean": -ratios.mean,
+        "log_hazard_ratio_lower": -ratios.upper,
+        "log_hazard_ratio_upper": -ratios.lower,
+        "hazard_ratio_median": np.exp(-ratios.median),
+        "p_relevant": _share(improved > RELEVANT * scale, known),
+        **{
+            name: getattr(ranks, name)
+            for name in ("rank", "rank_lower", "rank_upper", "p_top", "patients_top", "group")
+        },
+        "missing_share": 1 - known.mean(axis=0),
+        "failed_share": failed.mean(axis=0),
+        "nominal_effect": change.values[0],
+    }
+    data: dict[str, Any] = {name: ("target", values) for name, values in columns.items()}
+    targets = [str(name) for name in treated["target"].values]
+    data["p_better"] = (("target", "other"), ranks.p_better)
+    data["treated"] = (("patient", "target"), treated.transpose("patient", "target").values)
+    data["reason"] = (("patient", "target"), treated["reason"].transpose("patient", "target").values.astype(str))
+    return xr.Dataset(data, coords={"target": targets, "other": targets})
+
+
+def _sorted_limits(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return two limits as lower and upper."""
+    import numpy as np
+
+    return np.fmin(first, second), np.fmax(first, second)
+
+
+def _share(condition: np.ndarray, known: np.ndarray) -> np.ndarray:
+    import numpy as np
+
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray((condition & known).sum(axis=0) / known.sum(axis=0))

@@ -1,0 +1,165 @@
+"""Behavior of the circulation: counts, half-lives, balance of cells, first pass, NK cells and platelets, vesicles."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import cascade
+
+# Capture efficiency (fitted to Janni 2016 with the prototype), blood volume and the CellSearch tube.
+CAPTURE, BLOOD_LITRE, TUBE_LITRE = 0.0435, 5.0, 0.0075
+INFLOW = ("v_shed_single", "v_shed_cluster", "v_lymph")
+DUO = """
+[instances]
+primary = "primary_tumor"
+blood = "circulation"
+[joins]
+"blood.v_shed_single" = "primary.v_shed_single"
+"blood.v_shed_cluster" = "primary.v_shed_cluster"
+"blood.v_lymph" = "primary.v_lymph"
+"blood.n_tumor" = "primary.n_tumor"
+"blood.f_resected" = "primary.f_resected"
+"primary.v_self_seed" = "blood.v_self_seed"
+"""
+IN_TRANSIT = ("n_lymph", "n_ctc_single", "n_ctc_cloaked", "n_ctc_cluster")
+
+
+@pytest.fixture(scope="module")
+def model():
+    return cascade.compose(cascade.load_module("circulation"))
+
+
+@pytest.fixture(scope="module")
+def steady(model):
+    """Last day of two months with the outflow of a 2 cm tumor."""
+    return cascade.simulate(model, days=60, points=3).isel(time=-1)
+
+
+@pytest.fixture(scope="module")
+def stopped(model, steady):
+    """Two days after all inflow has stopped; afferent lymph emptied or still full."""
+    start = {name: float(steady[name]) for name in IN_TRANSIT if name != "n_lymph"}
+    start["n_lymph"] = xr.DataArray([0.0, float(steady["n_lymph"])], dims="lymph")
+    values = {**start, **dict.fromkeys(INFLOW, 0.0), "n_tumor": 0.0, "f_resected": 1.0}
+    return cascade.simulate(model, days=2, points=2881, values=values)
+
+
+def hours_to_half(run, name):
+    """Hours until a variable has fallen to half of its first value."""
+    fraction = run[name].values / run[name].values[0]
+    days = run["time"].values - run["time"].values[0]
+    return 24 * float(np.interp(0.5, fraction[::-1], days[::-1]))
+
+
+def test_defaults_are_the_outflow_of_a_two_centimeter_tumor(model):
+    tumor = cascade.compose(cascade.load_module("primary_tumor"))
+    run = cascade.simulate(tumor, days=1900, points=1901, record=["n_tumor", *INFLOW])
+    defaults = {p.id: p.nominal for p in model.parameters}
+    for name in INFLOW:
+        recorded = np.interp(np.log(4.19e9), np.log(run["n_tumor"].values), run[name].values)
+        assert defaults[name] == pytest.approx(recorded, rel=1e-2), name
+
+
+def test_ctc_count_and_cluster_share_at_two_centimeters(steady):
+    """Janni 2016: at least one CTC per 7.5 mL in 20.2 % of stage I-III breast cancers; clusters 2-5 % of events."""
+    per_tube = CAPTURE * float(steady["n_ctc"]) * TUBE_LITRE / BLOOD_LITRE
+    assert 1 - np.exp(-per_tube) == pytest.approx(0.202, abs=0.02)
+    assert 0.015 < float(steady["f_ctc_cluster"]) < 0.05
+
+
+def test_half_lives_after_the_inflow_stops(stopped):
+    """Meng 2004: half-life of 1 to 2.4 h after removal of the primary tumor."""
+    emptied = stopped.isel(lymph=0)
+    assert 1 < hours_to_half(emptied, "n_ctc") < 2.4
+    assert 1 < hours_to_half(emptied, "n_ctc_single") < 2.4
+    assert hours_to_half(emptied, "n_ctc_cluster") < 0.7 * hours_to_half(emptied, "n_ctc_single")
+    assert hours_to_half(emptied, "n_ctc_cloaked") > hours_to_half(emptied, "n_ctc_single")
+
+
+def test_two_days_after_resection_only_the_lymph_tail_is_left(stopped):
+    left = (stopped["n_ctc"].isel(time=-1) / stopped["n_ctc"].isel(time=0)).values
+    assert left[0] < left[1] < 5e-3
+    assert left[1] == pytest.approx(8.9e-4, rel=0.1)  # prototype
+
+
+def test_cells_are_balanced(model):
+    values = {"f_nk": 0.5, "f_platelet": 2.0, "k_self_seed": 0.5}
+    run = cascade.simulate(model, days=100, points=51, values=values)
+    inside = run["n_ctc"] + run["n_lymph"]
+    out = run["n_died"] + run["n_delivered"] + run["n_returned"]
+    np.testing.assert_allclose((inside + out)[1:], run["n_entered"][1:], rtol=1e-9)
+    expected = (657200.0 + 4 * 52910.0 + 85520.0) * run["time"]
+    np.testing.assert_allclose(run["n_entered"][1:], expected[1:], rtol=1e-2)
+    assert float(run["n_returned"][-1]) > 0
+
+
+def test_node_and_first_bed_keep_their_share(steady):
+    inflow = float(steady["v_node"]) / 0.95
+    assert inflow == pytest.approx(85520, rel=1e-2)
+    venous = 657200 + 0.05 * inflow
+    assert float(steady["v_retained_single"]) == pytest.approx(0.96 * venous, rel=1e-2)
+    assert float(steady["v_retained_cluster"]) == pytest.approx(0.96 * 52910, rel=1e-2)
+
+
+def test_ctc_rise_in_proportion_to_the_escape_fraction(model):
+    escape = xr.DataArray([0.01, 0.02, 0.04], dims="escape")
+    run = cascade.simulate(model, days=60, points=3, values={"f_escape": escape}).isel(time=-1)
+    np.testing.assert_allclose(run["n_ctc"] / run["n_ctc"][-1], escape / 0.04, rtol=1e-5)
+
+
+def test_nk_cells_and_platelets(model):
+    """Scenario ratios of the prototype: no NK 1.38, threefold NK 0.65, no platelets 0.92."""
+    values = {
+        "f_nk": xr.DataArray([1.0, 0.0, 3.0, 1.0, 0.0], dims="case"),
+        "f_platelet": xr.DataArray([1.0, 1.0, 1.0, 0.0, 0.0], dims="case"),
+    }
+    run = cascade.simulate(model, days=60, points=3, values=values).isel(time=-1)
+    ratio = (run["n_ctc"] / run["n_ctc"][0]).values
+    np.testing.assert_allclose(ratio[1:4], [1.38, 0.65, 0.92], atol=0.01)
+    # The platelets' benefit needs NK cells (Palumbo 2005): without them the cloak hardly matters.
+    assert ratio[4] / ratio[1] > ratio[3] / ratio[0]
+    assert float(run["n_ctc_cloaked"][3]) == pytest.approx(0, abs=1e-6)
+
+
+def test_no_self_seeding_after_resection(model):
+    values = {"f_resected": xr.DataArray([0.0, 1.0], dims="case")}
+    run = cascade.simulate(model, days=30, points=3, values=values).isel(time=-1)
+    assert float(run["v_self_seed"][0]) > 0
+    assert float(run["v_self_seed"][1]) == 0
+    assert float(run["v_self_seed"][0]) < 0.01 * float(run["v_arrest_single"][0])
+
+
+def test_vesicles_follow_the_tumor_within_hours(model):
+    size = xr.DataArray([0.0, 1e9, 4e9], dims="size")
+    run = cascade.simulate(model, days=2, points=2881, values={"n_tumor": size})
+    np.testing.assert_allclose(run["a_vesicle"].isel(time=-1), [0, 1, 4], atol=1e-5)
+    half = float(np.interp(0.5, run["a_vesicle"].isel(size=1), run["time"]))
+    assert 24 * 60 * half == pytest.approx(30, abs=1)
+
+
+def test_blood_without_a_tumor_is_empty_and_finite(model):
+    run = cascade.simulate(model, days=30, points=4, values={**dict.fromkeys(INFLOW, 0.0), "n_tumor": 0.0})
+    for name in ("n_ctc", "f_ctc_cluster", "a_vesicle", "v_self_seed", "v_arrest_single"):
+        assert np.all(run[name] == 0), name
+
+
+def test_joined_to_an_operated_tumor(tmp_path):
+    folder = tmp_path / "duo"
+    folder.mkdir()
+    (folder / "composition.toml").write_text(DUO, encoding="utf-8")
+    model = cascade.compose(cascade.load_composition(folder))
+    values = {model.ids["primary.f_surgery"]: 1.0}
+    run = cascade.simulate(model, days=1720, points=68801, values=values)
+    run = run.rename({flat: flat.removeprefix("blood__") for flat in run.data_vars if flat.startswith("blood__")})
+    surgery = float(run["primary__t_surgery"][-1])
+    # Returning cells are far too few to change the tumor's growth.
+    assert surgery / 365.25 == pytest.approx(4.69, abs=0.02)
+    after = run.where(run["time"] > surgery, drop=True)
+    assert 1 < hours_to_half(after, "n_ctc") < 2.4
+    assert hours_to_half(after, "n_ctc_cluster") < 0.7 * hours_to_half(after, "n_ctc_single")
+    two_days = after["n_ctc"].interp(time=surgery + 2) / after["n_ctc"][0]
+    assert float(two_days) < 5e-3
+    inside = run["n_ctc"] + run["n_lymph"] + run["n_died"] + run["n_delivered"] + run["n_returned"]
+    np.testing.assert_allclose(inside, run["n_entered"], rtol=1e-9, atol=1e-5)
