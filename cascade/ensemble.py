@@ -30,13 +30,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PATIENCE = 4.0
-"""Seconds of remaining work above which worker processes are worth their start."""
+"""Seconds of remaining work, plus twice the time to compile, above which worker processes are worth their start."""
 
 START_LIMIT = 300.0
 """Seconds that a worker may take to start and compile the model."""
 
 AHEAD = 2
 """Runs that a worker holds: one to work on, one so that it never waits."""
+
+LARGE = 2_000
+"""Values in one run above which a message may not fit into a pipe, so that a worker holds one run only."""
 
 DEATHS = 10
 """Workers that may die in a row, without one finished run between, before the study is given up."""
@@ -117,7 +120,7 @@ def _run_here(job: Job, table: NDArray[np.float64], report: Report, may_stop: bo
         except StepBudgetError:
             rest.append(index)
         spent = time.monotonic() - begin
-        if may_stop and spent / (index + 1) * (len(table) - index - 1) > PATIENCE:
+        if may_stop and spent / (index + 1) * (len(table) - index - 1) > PATIENCE + 2 * engine.seconds_to_load:
             rest.extend(range(index + 1, len(table)))
             break
     return rest
@@ -157,7 +160,7 @@ class _Worker:
 
 def _start_worker(job: Job, inbox: queue.SimpleQueue[tuple[_Worker, Any]]) -> _Worker:
     """Start a fresh interpreter that imports the engine only; a user's script needs no `__main__` guard."""
-    code = f"import sys; sys.path[:] = {sys.path!r}; from cascade.ensemble import serve; serve()"
+    code = f"import sys; sys.path[:] = {[str(path) for path in sys.path]}; from cascade.ensemble import serve; serve()"
     errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
@@ -188,6 +191,7 @@ class _Crew:
         self.job, self.table, self.todo, self.report = job, table, todo, report
         self.left = len(todo)
         self.deaths = 0
+        self.suspects: set[int] = set()
         self.inbox: queue.SimpleQueue[tuple[_Worker, Any]] = queue.SimpleQueue()
         self.workers: list[_Worker] = []
 
@@ -231,7 +235,8 @@ class _Crew:
         self._feed(worker)
 
     def _feed(self, worker: _Worker) -> None:
-        while worker.ready and self.todo and len(worker.held) < AHEAD:
+        ahead = AHEAD if len(self.job.keys) < LARGE else 1
+        while worker.ready and self.todo and len(worker.held) < ahead:
             if not worker.held:
                 worker.since = time.monotonic()
             worker.held.append(self.todo.popleft())
@@ -254,22 +259,25 @@ class _Crew:
             )
 
     def _mourn(self, worker: _Worker) -> None:
-        """Deal with a worker that ended by itself."""
+        """Deal with a worker that ended by itself; the run it died of gets a second chance."""
         code = worker.process.wait()
         words = worker.last_words()
         self.deaths += 1
         if not worker.ready or self.deaths > DEATHS:
             raise SimulationError(f"worker processes end by themselves (exit code {code}: {words}); try workers=1")
-        self._dismiss(worker, f"worker died: exit code {code}: {words}; run these values alone to see more")
+        if worker.held and worker.held[0] not in self.suspects:
+            self.suspects.add(worker.held[0])
+            self._dismiss(worker, "")
+        else:
+            self._dismiss(worker, f"worker died: exit code {code}: {words}; run these values alone to see more")
 
     def _dismiss(self, worker: _Worker, verdict: str) -> None:
-        """End a worker: its current run has failed, the others go back."""
+        """End a worker: the run that it was at has failed if there is a verdict, the others go back."""
         worker.stop()
         self.workers.remove(worker)
-        if worker.held:
-            culprit = worker.held.popleft()
-            self.todo.extendleft(reversed(worker.held))
-            self._finish(culprit, Run(None, -1, verdict))
+        if worker.held and verdict:
+            self._finish(worker.held.popleft(), Run(None, -1, verdict))
+        self.todo.extendleft(reversed(worker.held))
 
 
 def serve() -> None:

@@ -40,7 +40,8 @@ _ACT = re.compile(r"^(?:([a-z](?:_?[a-z0-9]+)*)\.)?([a-z][a-z0-9_]*):([+-])$")
 class Act:
     """One constant that a drug changes: `-` blocks it, `+` boosts it.
 
-    `owner` is a module (every instance of it), an instance (only that one), or empty (`parameter` is a flat id).
+    `owner` is a module (every instance of it), an instance (only that one), a composition (a constant of its own), or
+    empty (`parameter` is a flat id).
     """
 
     owner: str
@@ -188,7 +189,7 @@ def resolve_acts(target: Target, model: Model) -> Signs:
 
 
 def _ids(act: Act, target: Target, model: Model) -> list[str]:
-    if not act.owner:
+    if not act.owner or (act.owner == model.name and act.parameter in model.table):
         return [model.parameter(act.parameter).id]
     owners = [instance for instance, module in model.instances.items() if module == act.owner]
     if not owners and act.owner in model.instances:

@@ -177,7 +177,10 @@ def test_each_port_acts_on_its_step(model):
     run = cascade.simulate(model, days=1700, points=2, values=low).isel(time=-1)
     single, cluster = (run[name].values / run[name].values[0] for name in ("v_shed_single", "v_shed_cluster"))
     lymph = run["v_lymph"].values / run["v_lymph"].values[0]
-    assert cluster[1] == pytest.approx(0.5, rel=1e-5) and single[1] > 1 and lymph[1] == pytest.approx(1, rel=1e-5)
+    odds = 0.5 * model.parameter("f_cluster").nominal
+    share = odds / (1 - model.parameter("f_cluster").nominal + odds)
+    assert cluster[1] == pytest.approx(share / model.parameter("f_cluster").nominal, rel=1e-5)
+    assert single[1] > 1 and lymph[1] == pytest.approx(1, rel=1e-5)
     assert 0.5 < cluster[2] < 0.65 and lymph[2] > 1
     assert 0.5 < lymph[3] < 0.52 and single[3] > 1
     assert cluster[4] == pytest.approx(0.5, rel=1e-5) and lymph[4] == pytest.approx(0.5, rel=1e-5)

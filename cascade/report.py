@@ -1,0 +1,209 @@
+"""The report: one self-contained HTML page, the ranking as tables, and the figures as files."""
+
+from __future__ import annotations
+
+import base64
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cascade import plot, verdict
+from cascade.errors import AnalysisError
+from cascade.wiring import draw_wiring
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+    from cascade.specs import Model
+
+_DPI = 160
+_PANELS = (
+    (("primary_tumor__n_tumor", "endpoints__n_burden"), True),
+    (("endpoints__ctc_per_tube",), True),
+    (("endpoints__p_overt",), False),
+    (("emt__a_emt", "hypoxia_vegf__a_hif", "pdl1_immune__a_pd1"), False),
+)
+"""What the report shows of the untreated patient, if the model has it; and whether on a logarithmic scale."""
+
+_COUNTS = {"cell": 1.0, "cluster": 1.0, "lesion": 1e-6}
+"""Smallest value worth drawing on a logarithmic axis, by unit."""
+
+
+def write_report(folder: str | Path, model: Model, ranking: xr.Dataset, untreated: xr.Dataset, command: str) -> Path:
+    """Write `report.html`, `ranking.csv`, `ranking.nc` and `figures/*.png` into a folder.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Made if it does not exist; files of these names are replaced.
+    model : Model
+        The untreated model.
+    ranking : xarray.Dataset
+        Result of `cascade.rank_targets`.
+    untreated : xarray.Dataset
+        One run of the model, with all variables.
+    command : str
+        What made the ranking; printed so that a reader can repeat it.
+
+    Returns
+    -------
+    Path
+        The page. It needs no network and no other file.
+    """
+    folder = Path(folder)
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    _write_table(folder / "ranking.csv", ranking)
+    ranking.to_netcdf(folder / "ranking.nc")
+    figures = {
+        name: _embed(figure, folder / "figures" / f"{name}.png")
+        for name, figure in _figures(model, ranking, untreated).items()
+    }
+    page = folder / "report.html"
+    page.write_text(_render(_context(model, ranking, untreated, command) | {"figures": figures}), encoding="utf-8")
+    return page
+
+
+def safe_cell(value: object) -> object:
+    """Keep a spreadsheet from running a text cell as a formula; numbers pass unchanged."""
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return "'" + value
+    return value
+
+
+def _write_table(path: Path, ranking: xr.Dataset) -> None:
+    """Write one row per window and target, the main window first."""
+    texts = [str(name) for name, c in ranking.coords.items() if c.dims == ("target",) and name != "target"]
+    numbers = [str(name) for name, v in ranking.data_vars.items() if set(v.dims) == {"target", "window"}]
+    main = str(ranking.attrs["window"])
+    windows = [main, *(str(w) for w in ranking["window"].values if w != main)]
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["window", "target", *texts, *numbers])
+        for window in windows:
+            table = ranking.sel(window=window)
+            for index, target in enumerate(ranking["target"].values):
+                row = table.isel(target=index)
+                cells: list[object] = [window, str(target), *(str(row[name].item()) for name in texts)]
+                cells += [float(row[name]) for name in numbers]
+                writer.writerow([safe_cell(cell) for cell in cells])
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _figures(model: Model, ranking: xr.Dataset, untreated: xr.Dataset) -> dict[str, Figure]:
+    figures = {"forest": _figure(8.6, 1.4 + 0.26 * ranking.sizes["target"])}
+    plot.forest(ranking, figures["forest"].subplots(), top=ranking.sizes["target"])
+    if "mu_star" in ranking:
+        figures["morris"] = _figure(8.6, 6.2)
+        plot.morris(ranking, figures["morris"].subplots(), top=20)
+    figures["untreated"] = _draw_untreated(untreated)
+    if len(model.instances) > 1:
+        figures["wiring"] = _figure(13, 5.6)
+        draw_wiring(model, figures["wiring"].subplots())
+    return figures
+
+
+def _draw_untreated(untreated: xr.Dataset) -> Figure:
+    panels = [(tuple(n for n in names if n in untreated), log) for names, log in _PANELS]
+    panels = [(names, log) for names, log in panels if names]
+    if not panels:
+        drawable = [str(n) for n, v in untreated.data_vars.items() if "time" in v.dims]
+        if not drawable:
+            raise AnalysisError("the untreated dataset holds no trajectory; simulate it with all variables recorded")
+        panels = [((name,), False) for name in drawable[:4]]
+    rows = (len(panels) + 1) // 2
+    figure = _figure(11, 3.2 * rows)
+    axes = figure.subplots(rows, 2, squeeze=False).ravel()
+    for axis, (names, log) in zip(axes, panels, strict=False):
+        plot.trajectories(untreated, names, axis, log=log)
+        if log:
+            axis.set_ylim(bottom=_COUNTS.get(str(untreated[names[0]].attrs.get("units"))))
+        _mark_surgery(axis, untreated)
+    for axis in axes[len(panels) :]:
+        axis.set_visible(False)
+    return figure
+
+
+def _mark_surgery(axis: Any, untreated: xr.Dataset) -> None:
+    days = untreated["time"].values
+    if "primary_tumor__t_surgery" not in untreated:
+        return
+    when = float(untreated["primary_tumor__t_surgery"].values.reshape(-1)[-1])
+    if 0 <= when <= days[-1]:
+        years = days[-1] - days[0] > 730.5
+        axis.axvline(when / 365.25 if years else when, color="#666666", linewidth=1, linestyle=":")
+
+
+def _embed(figure: Figure, path: Path) -> str:
+    figure.savefig(path, dpi=_DPI)
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+
+
+def _context(model: Model, ranking: xr.Dataset, untreated: xr.Dataset, command: str) -> dict[str, Any]:
+    attrs = ranking.attrs
+    rows = verdict.rows(ranking)
+    for row in rows:
+        row["odd"] = row["group"].isdigit() and int(row["group"]) % 2 == 1
+    main = str(attrs["window"])
+    others = [str(w) for w in ranking["window"].values if w != main]
+    surgery = "primary_tumor__t_surgery" in untreated
+    share = verdict.percent(float(attrs["fraction"]))
+    return {
+        "title": f"Which targets lower the {attrs['readout_meaning']}?",
+        "subtitle": f"Model {model.name}, {len(model.instances)} modules; {attrs['readout']}, {main} treatment.",
+        "verdict": verdict.sentences(ranking),
+        "attrs": attrs,
+        "rows": rows,
+        "effect_header": f"{verdict.effect_header(ranking)}, {main}",
+        "other_windows": others,
+        "relevant": verdict.percent(float(attrs["relevant_share"])),
+        "uncertain": sum(p.estimate for p in model.parameters),
+        "window_words": f"{main}: {share} of the activity blocked, or as much added",
+        "untreated_caption": "The patient with nominal parameters, untreated."
+        + (" The dotted line marks surgery." if surgery else ""),
+        "evidence": verdict.evidence_counts(model),
+        "assumed": verdict.assumed(ranking),
+        "reasons": verdict.reasons(ranking),
+        "command": command,
+        "provenance": _provenance(model, ranking),
+    }
+
+
+def _provenance(model: Model, ranking: xr.Dataset) -> list[tuple[str, str]]:
+    names = {
+        "model": "model",
+        "model_sha256": "SHA-256 of the flat SBML",
+        "screening_model_sha256": "SHA-256 with the treatments",
+        "seed": "seed",
+        "samples": "patients",
+        "morris_trajectories": "Morris trajectories",
+        "years": "simulated years",
+        "points": "output rows",
+        "cascade_version": "cascade",
+        "roadrunner_version": "libRoadRunner",
+        "libsbml_version": "libSBML",
+        "salib_version": "SALib",
+        "solver": "solver",
+        "relative_tolerance": "relative tolerance",
+        "absolute_tolerance": "absolute tolerance",
+    }
+    found = [(label, str(ranking.attrs[key])) for key, label in names.items() if key in ranking.attrs]
+    if model.hash != ranking.attrs.get("model_sha256", model.hash):
+        raise AnalysisError(
+            f"the ranking was made with another model (SHA-256 {ranking.attrs['model_sha256'][:12]}..., "
+            f"this one has {model.hash[:12]}...); rank this model again"
+        )
+    return found
+
+
+def _render(context: dict[str, Any]) -> str:
+    import jinja2
+
+    loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    return environment.get_template("report.html.j2").render(context)

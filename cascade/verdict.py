@@ -1,0 +1,192 @@
+"""A ranking in words and in cells: the sentences and the rows of the report."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from cascade.specs import Model
+
+_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+def number(value: float, digits: int = 3) -> str:
+    """Write a number for a reader: few digits, a true minus sign, a dash for what is missing."""
+    if not math.isfinite(value):
+        return "–"
+    return f"{value:.{digits}g}".replace("-", "−")
+
+
+def percent(value: float) -> str:
+    """Write a share as a percentage."""
+    if not math.isfinite(value):
+        return "–"
+    if 0 < abs(value) < 0.01 or 0.99 < abs(value) < 1:
+        return f"{100 * value:.1f} %".replace("-", "−")
+    return f"{100 * value:.0f} %".replace("-", "−")
+
+
+def effect_text(value: float, scale: str, unit: str) -> str:
+    """Write an effect: percentage points of a probability, a ratio on the log scale, else a number with its unit."""
+    if not math.isfinite(value):
+        return "–"
+    if scale == "log_ratio":
+        return "×" + number(math.exp(value))
+    if unit == "dimensionless":
+        return f"{100 * value:+.1f}".replace("-", "−")
+    return f"{number(value)} {unit}"
+
+
+def effect_header(ranking: xr.Dataset) -> str:
+    """Name the column of effects with what its numbers are."""
+    if ranking.attrs["effect_scale"] == "log_ratio":
+        return "effect (ratio treated / untreated)"
+    if ranking.attrs["readout_unit"] == "dimensionless":
+        return "effect (percentage points)"
+    return f"effect ({ranking.attrs['readout_unit']})"
+
+
+def rows(ranking: xr.Dataset) -> list[dict[str, Any]]:
+    """Return what the table of the report shows, best target first, in the main window of the ranking."""
+    scale, unit = str(ranking.attrs["effect_scale"]), str(ranking.attrs["readout_unit"])
+    main = ranking.sel(window=ranking.attrs["window"])
+    others = [str(w) for w in ranking["window"].values if w != ranking.attrs["window"]]
+    found = []
+    for index in range(ranking.sizes["target"]):
+        row = main.isel(target=index)
+        value = {name: float(row[name]) for name in row.data_vars if row[name].ndim == 0}
+        low, high = (effect_text(value[name], scale, unit) for name in ("effect_lower", "effect_upper"))
+        found.append(
+            {
+                "rank": f"{value['rank']:g}" if math.isfinite(value["rank"]) else "–",
+                "ranks": f"{number(value['rank_lower'], 2)}–{number(value['rank_upper'], 2)}",
+                "group": f"{value['group']:g}" if math.isfinite(value["group"]) else "–",
+                "name": str(row["target_name"].item()),
+                "stage": str(row["stage"].item()),
+                "drug_class": str(row["drug_class"].item()),
+                "example_drugs": str(row["example_drugs"].item()),
+                "acts_on": str(row["acts_on"].item()),
+                "note": str(row["target_note"].item()),
+                "source": str(row["source"].item()),
+                "effect": effect_text(value["effect_mean"], scale, unit),
+                "interval": f"{low} to {high}",
+                "sort": value["effect_mean"],
+                "hazard_ratio": number(value["hazard_ratio_median"], 2),
+                "p_relevant": percent(value["p_relevant"]),
+                "patients_top": percent(value["patients_top"]),
+                "missing": percent(value["missing_share"]),
+                "others": [
+                    effect_text(float(ranking["effect_mean"].sel(window=w)[index]), scale, unit) for w in others
+                ],
+            }
+        )
+    return found
+
+
+def sentences(ranking: xr.Dataset) -> list[str]:
+    """Say in words which targets come first, with what effect, and how sure that is."""
+    table = ranking.sel(window=ranking.attrs["window"])
+    helps = -1 if ranking.attrs["better"] == "lower" else 1
+    ranked = table.isel(target=[i for i, rank in enumerate(table["rank"].values) if math.isfinite(rank)])
+    if not ranked.sizes["target"]:
+        return ["No target could be ranked: fewer than half of the patients have a result. Simulate more years."]
+    best = ranked.isel(target=0)
+    if helps * float(best["effect_mean"]) <= 0:
+        return ["No target improves the readout on average over the sampled patients."]
+    said = [_first(ranking, best)]
+    tied = ranked.isel(target=ranked["group"].values == 1)
+    others = [str(name) for name in tied["target_name"].values[1:]]
+    if others:
+        said.append(
+            f"It is tied with {_join(others)}: {ranking.attrs['samples']} sampled patients do not tell them apart."
+        )
+    else:
+        said.append("The first place is settled: no other target comes within the paired 95 % interval.")
+    share = percent(float(best["patients_top"]))
+    said.append(f"It is among the best {ranking.attrs['top']} targets in {share} of the sampled patients.")
+    following = ranked.isel(target=ranked["group"].values == 2)
+    if following.sizes["target"]:
+        said.append(f"The next group is {_join([str(name) for name in following['target_name'].values])}.")
+    harmful = ranked.isel(target=helps * ranked["effect_upper" if helps > 0 else "effect_lower"].values < 0)
+    if harmful.sizes["target"]:
+        said.append(f"Treatment makes it worse for {_join([str(n) for n in harmful['target_name'].values[::-1]])}.")
+    return said
+
+
+def _first(ranking: xr.Dataset, best: xr.Dataset) -> str:
+    scale, unit = str(ranking.attrs["effect_scale"]), str(ranking.attrs["readout_unit"])
+    mean, low, high = (effect_text(float(best[f"effect_{k}"]), scale, unit) for k in ("mean", "lower", "upper"))
+    what = str(ranking.attrs["readout_meaning"])
+    name, window = str(best["target_name"].item()), str(ranking.attrs["window"])
+    points = " percentage points" if scale == "difference" and unit == "dimensionless" else ""
+    untreated = float(ranking["untreated"][1:].mean())
+    before = percent(untreated) if points else number(untreated)
+    ratio = number(float(best["hazard_ratio_median"]), 2)
+    share = percent(float(ranking.attrs["fraction"]))
+    return (
+        f"Acting on {name} ({window} treatment, {share} of the activity) changes the {what} "
+        f"most: by {mean}{points} on average (95 % interval {low} to {high}; untreated mean {before}; "
+        f"median ratio of hazards {ratio})."
+    )
+
+
+def _join(names: list[str], most: int = 6) -> str:
+    shown = names[:most]
+    if len(names) > most:
+        rest = len(names) - most
+        return ", ".join(shown) + f" and {_WORDS[rest] if rest < len(_WORDS) else rest} more"
+    return shown[0] if len(shown) == 1 else ", ".join(shown[:-1]) + " and " + shown[-1]
+
+
+def evidence_counts(model: Model) -> list[dict[str, Any]]:
+    """Count the parameters of a model by class of evidence; interventions are left out."""
+    from cascade.evidence import EVIDENCE
+
+    known = [p for p in model.parameters if not p.note.startswith("therapy:")]
+    return [
+        {
+            "evidence": kind,
+            "all": sum(p.evidence == kind for p in known),
+            "uncertain": sum(p.evidence == kind and p.estimate for p in known),
+        }
+        for kind in EVIDENCE
+    ]
+
+
+def assumed(ranking: xr.Dataset, top: int = 10) -> list[dict[str, str]]:
+    """Return the assumed parameters on which the readout depends most (largest mu*)."""
+    import numpy as np
+
+    if "mu_star" not in ranking:
+        return []
+    order = np.argsort(-ranking["mu_star"].values, kind="stable")
+    place = {int(index): rank for rank, index in enumerate(order, start=1)}
+    chosen = [int(i) for i in order if str(ranking["evidence"].values[i]) == "assumed" and ranking["mu_star"][i] > 0]
+    return [
+        {
+            "parameter": str(ranking["parameter"].values[i]),
+            "name": str(ranking["parameter_name"].values[i]),
+            "place": str(place[i]),
+            "mu_star": number(float(ranking["mu_star"][i]), 2),
+            "half": number(float(ranking["mu_star_confidence"][i]), 2),
+            "note": str(ranking["parameter_note"].values[i]),
+        }
+        for i in chosen[:top]
+    ]
+
+
+def reasons(ranking: xr.Dataset) -> list[dict[str, Any]]:
+    """Return why results are missing, and how often, in the ranking and in the screening."""
+    found = []
+    for where, key in (
+        ("ranking, untreated", "reasons_untreated"),
+        ("ranking, treated", "reasons"),
+        ("Morris screening", "morris_reasons"),
+    ):
+        counts = json.loads(ranking.attrs.get(key, "{}"))
+        found += [{"where": where, "reason": text, "count": count} for text, count in counts.items()]
+    return found
