@@ -10,7 +10,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-
 _one_at_a_time = threading.Lock()
 """File descriptors belong to the process: two threads that swap them at once would lose stdout for good."""
 

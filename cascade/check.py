@@ -149,12 +149,13 @@ def _check_model(model: Model) -> list[Issue]:
 
 
 def _grade_parameters(parameters: Sequence[Parameter]) -> dict[str, float]:
-    if not parameters:
+    """Grade what is uncertain; port defaults, switches and structural constants carry no evidence."""
+    uncertain = [row for row in parameters if row.estimate]
+    if not uncertain:
         return {}
-    number = len(parameters)
-    kinds = Counter(row.evidence for row in parameters)
-    grades = {f"numbers that are {kind}": kinds[kind] / number for kind in EVIDENCE}
-    grades["numbers with a source"] = sum(bool(row.source) for row in parameters) / number
+    kinds = Counter(row.evidence for row in uncertain)
+    grades = {f"uncertain numbers {kind}": kinds[kind] / len(uncertain) for kind in EVIDENCE}
+    grades["uncertain numbers with a source"] = sum(bool(row.source) for row in uncertain) / len(uncertain)
     return grades
 
 

@@ -58,9 +58,10 @@ def _composed(composition: Composition) -> Model:
     _check_names(composition)
     links = resolve(composition)
     hierarchical = write_hierarchical(composition, links)
-    _refuse(hierarchical, f"{composition.name} (hierarchical)")
     flat = _flat(hierarchical, composition, links)
+    # units of joins first: in the language of the model, not of libSBML
     _check_formula_units(flat, composition, links)
+    _refuse(hierarchical, f"{composition.name} (hierarchical)")
     _refuse(flat, f"{composition.name} (flat)")
     _check_nothing_lost(hierarchical, flat, composition)
     ids = _ids(composition, links, flat.getModel())

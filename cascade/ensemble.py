@@ -112,6 +112,7 @@ def _run_here(job: Job, table: NDArray[np.float64], report: Report, may_stop: bo
     """Run in this process; return what is left for worker processes."""
     engine = _engine(job.sbml)
     budget = step_budget(job)
+    patience = PATIENCE + 2 * engine.seconds_to_load
     rest: deque[int] = deque()
     begin = time.monotonic()
     for index, values in enumerate(table):
@@ -120,7 +121,7 @@ def _run_here(job: Job, table: NDArray[np.float64], report: Report, may_stop: bo
         except StepBudgetError:
             rest.append(index)
         spent = time.monotonic() - begin
-        if may_stop and spent / (index + 1) * (len(table) - index - 1) > PATIENCE + 2 * engine.seconds_to_load:
+        if may_stop and spent / (index + 1) * (len(table) - index - 1) > patience:
             rest.extend(range(index + 1, len(table)))
             break
     return rest

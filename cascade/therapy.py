@@ -139,13 +139,14 @@ def treat(model: Model, *interventions: Intervention) -> Model:
     document = _sbml.read_document(model.flat, model.name)
     symbols = symbol_table(model.flat)
     rows: list[Parameter] = []
+    new: list[str] = []
     for intervention in interventions:
-        rows += _apply(document.getModel(), model, symbols, intervention)
-    flat = _sbml.write_document(document)
-    new = set(symbol_table(flat)) - set(symbols)
+        activity, constants = _apply(document.getModel(), model, symbols, intervention)
+        rows += constants
+        new += [activity, *(row.id for row in constants)]
     return replace(
         model,
-        flat=flat,
+        flat=_sbml.write_document(document),
         hierarchical=None,
         parameters=(*model.parameters, *rows),
         ids={**model.ids, **{name: name for name in new}},
@@ -182,7 +183,8 @@ def _find(model: Model, symbols: Mapping[str, Symbol], name: str, kind: str) -> 
 
 def _apply(
     document: libsbml.Model, model: Model, symbols: Mapping[str, Symbol], intervention: Intervention
-) -> list[Parameter]:
+) -> tuple[str, list[Parameter]]:
+    """Write one intervention; return the id of its activity and the rows of its constants."""
     target = _find(model, symbols, intervention.target, "target")
     _check_target(document, intervention, target)
     origin = None if intervention.origin is None else _find(model, symbols, intervention.origin, "time variable").id
@@ -192,9 +194,12 @@ def _apply(
         )
     names = _names(document, target.id)
     if not multiply(document, target, names.activity):
-        raise ValueSettingError(f"{intervention.label}: no rate or formula uses {target.id!r}, so nothing would change")
+        raise ValueSettingError(
+            f"{intervention.label}: no rate or formula uses {target.id!r} (start values are not treated), so nothing"
+            " would change; target a parameter of the process itself"
+        )
     _sbml.add_units(document, {"day"})
-    return list(_write(document, intervention, target, names, origin))
+    return names.activity, list(_write(document, intervention, target, names, origin))
 
 
 def _write(

@@ -143,6 +143,18 @@ def test_a_run_does_not_depend_on_the_runs_before(name: str, make_sbml: Make) ->
     np.testing.assert_array_equal(Engine(job.sbml).run(job, set_values).rows, first.rows)
 
 
+@pytest.mark.parametrize("name", TRICKY)
+def test_a_value_does_not_stay_for_a_job_that_does_not_set_it(name: str, make_sbml: Make) -> None:
+    text, values = TRICKY[name]
+    flat = make_sbml(text)
+    set_job, set_values = job_of(flat, values)
+    plain_job = Job(**{**vars(set_job), "keys": ()})
+    expected = Engine(set_job.sbml).run(plain_job, [])
+    engine = Engine(set_job.sbml)
+    engine.run(set_job, set_values)
+    np.testing.assert_array_equal(engine.run(plain_job, []).rows, expected.rows)
+
+
 def test_models_without_an_exact_reset_are_reloaded(make_sbml: Make) -> None:
     reloaded = {name for name, (text, _) in TRICKY.items() if canonicalize(make_sbml(text), ()).reload}
     assert reloaded == {"stoichiometry from a parameter", "event delay"}

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def test_long_work_moves_to_worker_processes(make_model: Make, monkeypatch: pyte
     model = make_model(SMALL)
     values = {"k": sweep(*np.linspace(0.1, 2, 9))}
     here = simulate(model, days=10, values=values, workers=1)
-    monkeypatch.setattr(ensemble, "PATIENCE", -1.0)
+    monkeypatch.setattr(ensemble, "PATIENCE", -100.0)
     monkeypatch.setattr(ensemble, "processors", lambda: 2)
     started = count_workers(monkeypatch)
     assert simulate(model, days=10, values=values).identical(here)
@@ -217,3 +218,20 @@ def test_compiled_models_are_kept_for_the_next_call(make_model: Make) -> None:
         assert simulate(model, days=10).identical(first)
     assert (time.monotonic() - begin) / 5 < 0.5
     assert len(ensemble._local.engines) <= ensemble.KEPT
+
+
+def test_threads_keep_their_numbers_and_the_streams(make_model: Make, capfd: pytest.CaptureFixture[str]) -> None:
+    model = make_model("x = 1; x' = k*x^2 - x; k = 0")
+    values = {"k": sweep(0, 5, 0.1, 7, 0.2)}
+    expected = simulate(model, days=10, values=values)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: simulate(model, days=10, values=values), range(8)))
+    assert all(one.identical(expected) for one in found)
+    print("still here", flush=True)
+    assert capfd.readouterr() == ("still here\n", "")
+
+
+def test_endless_events_end(make_model: Make) -> None:
+    flip = "E1: at (time >= 1 && a <= 0): a = 1; E2: at (time >= 1 && a >= 1): a = 0"
+    found = simulate(make_model(f"a = 0; x = 0; x' = 1; {flip}"), days=3)
+    assert str(found.status.item()).startswith("endless events")

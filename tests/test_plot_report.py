@@ -232,3 +232,10 @@ def test_report_refuses_another_model(model: Model, untreated: xr.Dataset, tmp_p
     ranking.attrs["model_sha256"] = "0" * 64
     with pytest.raises(AnalysisError, match="made with another model"):
         write_report(tmp_path, model, ranking, untreated, "x")
+
+
+def test_report_of_a_single_module_without_screening(untreated: xr.Dataset, tmp_path: Path) -> None:
+    alone = Model(name="one", flat="<sbml/>", parameters=(), ids={}, instances={"one": "one"})
+    ranking = make_ranking(alone).drop_dims("parameter")
+    page = write_report(tmp_path, alone, ranking, untreated, "x").read_text()
+    assert page.count("data:image/png;base64,") == 2 and "Morris" not in page
