@@ -217,7 +217,7 @@ class Engine:
         """Put the model at time 0 with these values; the only recipe that holds for events and assigned values."""
         if job.reload:
             return
-        self._runner.reset()
+        self._runner.resetToOrigin()
         model = self._runner.model
         for key, value in zip(job.keys, values, strict=True):
             model[f"init({key})"] = float(value)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 RELEVANT = 0.10
 """A treatment matters to a patient if it improves the readout by more than this share of its untreated value."""
 
+NOISE = 1e-5
+"""Relative change that the solver alone can make (ten times its relative tolerance); less counts as no effect."""
+
 _LABELS = {
     "effect_mean": "mean effect over patients",
     "effect_median": "median effect over patients",
@@ -136,8 +139,9 @@ def _one_window(outcomes: Outcomes, window: str, seed: int) -> xr.Dataset:
     helps = -1.0 if spec.better == "lower" else 1.0
     untreated, treated = outcomes.untreated, outcomes.treated.sel(window=window, drop=True)
     change = effect(untreated, treated, spec.scale).transpose("patient", "target")
+    change = _without_noise(change, NOISE * (abs(untreated) if spec.scale == "difference" else 1.0))
     ratio = effect(outcomes.hazard_untreated, outcomes.hazard_treated.sel(window=window, drop=True), "log_ratio")
-    ratio = ratio.transpose("patient", "target")
+    ratio = _without_noise(ratio.transpose("patient", "target"), NOISE)
     ranks = summarize_ranks(helps * change.values[1:], seed=seed)
     ratios = summarize_ranks(-ratio.values[1:], seed=seed)
     improved = helps * (treated - untreated).transpose("patient", "target").values[1:]
@@ -170,6 +174,11 @@ def _one_window(outcomes: Outcomes, window: str, seed: int) -> xr.Dataset:
     data["treated"] = (("patient", "target"), treated.transpose("patient", "target").values)
     data["reason"] = (("patient", "target"), treated["reason"].transpose("patient", "target").values.astype(str))
     return xr.Dataset(data, coords={"target": targets, "other": targets})
+
+
+def _without_noise(change: xr.DataArray, level: xr.DataArray | float) -> xr.DataArray:
+    """Set changes below the noise of the solver to zero; what is missing stays missing."""
+    return change.where((abs(change) > level) | change.isnull(), 0.0)
 
 
 def _sorted_limits(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

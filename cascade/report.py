@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from cascade.specs import Model
 
 _DPI = 160
-_PANELS = (
-    (("primary_tumor__n_tumor", "endpoints__n_burden"), True),
-    (("endpoints__ctc_per_tube",), True),
-    (("endpoints__p_overt",), False),
-    (("emt__a_emt", "hypoxia_vegf__a_hif", "pdl1_immune__a_pd1"), False),
-)
-"""What the report shows of the untreated patient, if the model has it; and whether on a logarithmic scale."""
+DRAWN = 30
+"""Targets in the forest plot of the report; the table holds all."""
 
-_COUNTS = {"cell": 1.0, "cluster": 1.0, "lesion": 1e-6}
-"""Smallest value worth drawing on a logarithmic axis, by unit."""
+_PANELS = (
+    (("primary_tumor__n_tumor", "endpoints__n_burden"), 12.0),
+    (("endpoints__ctc_per_tube",), 5.0),
+    (("endpoints__p_overt",), None),
+    (("emt__a_emt", "hypoxia_vegf__a_hif", "pdl1_immune__a_pd1"), None),
+)
+"""What the report shows of the untreated patient, if the model has it; decades of a logarithmic scale, or None."""
 
 
 def write_report(folder: str | Path, model: Model, ranking: xr.Dataset, untreated: xr.Dataset, command: str) -> Path:
@@ -96,8 +96,7 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _figures(model: Model, ranking: xr.Dataset, untreated: xr.Dataset) -> dict[str, Figure]:
-    figures = {"forest": _figure(8.6, 1.4 + 0.26 * ranking.sizes["target"])}
-    plot.forest(ranking, figures["forest"].subplots(), top=ranking.sizes["target"])
+    figures = {"forest": _draw_forest(ranking)}
     if "mu_star" in ranking:
         figures["morris"] = _figure(8.6, 6.2)
         plot.morris(ranking, figures["morris"].subplots(), top=20)
@@ -108,21 +107,32 @@ def _figures(model: Model, ranking: xr.Dataset, untreated: xr.Dataset) -> dict[s
     return figures
 
 
+def _draw_forest(ranking: xr.Dataset) -> Figure:
+    """Effects and hazard ratios side by side, one row per target."""
+    shown = min(DRAWN, ranking.sizes["target"])
+    figure = _figure(11, 1.6 + 0.26 * shown)
+    left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.2, 1))
+    plot.forest(ranking, left, top=shown)
+    plot.forest(ranking, right, top=shown, measure="hazard_ratio")
+    right.tick_params(axis="y", labelleft=False)
+    if right.get_legend() is not None:
+        right.get_legend().remove()
+    return figure
+
+
 def _draw_untreated(untreated: xr.Dataset) -> Figure:
-    panels = [(tuple(n for n in names if n in untreated), log) for names, log in _PANELS]
-    panels = [(names, log) for names, log in panels if names]
+    panels = [(tuple(n for n in names if n in untreated), decades) for names, decades in _PANELS]
+    panels = [(names, decades) for names, decades in panels if names]
     if not panels:
         drawable = [str(n) for n, v in untreated.data_vars.items() if "time" in v.dims]
         if not drawable:
             raise AnalysisError("the untreated dataset holds no trajectory; simulate it with all variables recorded")
-        panels = [((name,), False) for name in drawable[:4]]
+        panels = [((name,), None) for name in drawable[:4]]
     rows = (len(panels) + 1) // 2
     figure = _figure(11, 3.2 * rows)
     axes = figure.subplots(rows, 2, squeeze=False).ravel()
-    for axis, (names, log) in zip(axes, panels, strict=False):
-        plot.trajectories(untreated, names, axis, log=log)
-        if log:
-            axis.set_ylim(bottom=_COUNTS.get(str(untreated[names[0]].attrs.get("units"))))
+    for axis, (names, decades) in zip(axes, panels, strict=False):
+        plot.trajectories(untreated, names, axis, log=decades is not None, decades=decades or 12)
         _mark_surgery(axis, untreated)
     for axis in axes[len(panels) :]:
         axis.set_visible(False)
@@ -159,6 +169,7 @@ def _context(model: Model, ranking: xr.Dataset, untreated: xr.Dataset, command: 
         "verdict": verdict.sentences(ranking),
         "attrs": attrs,
         "rows": rows,
+        "drawn": min(DRAWN, len(rows)),
         "effect_header": f"{verdict.effect_header(ranking)}, {main}",
         "other_windows": others,
         "relevant": verdict.percent(float(attrs["relevant_share"])),

@@ -225,7 +225,8 @@ class Solver:
     relative_tolerance : float
         Relative tolerance of every state.
     absolute_tolerance : float
-        Absolute tolerance of every state, in the state's own unit (one vector entry each).
+        Absolute tolerance of a cell, cluster or molecule count; lesions, concentrations and dimensionless states get a
+        thousandth of it (one vector entry each).
     maximum_steps : int
         Internal steps allowed between two output rows.
     time_limit : float

@@ -37,8 +37,14 @@ def effect_text(value: float, scale: str, unit: str) -> str:
     if scale == "log_ratio":
         return "×" + number(math.exp(value))
     if unit == "dimensionless":
-        return f"{100 * value:+.1f}".replace("-", "−")
+        return points(value)
     return f"{number(value)} {unit}"
+
+
+def points(value: float) -> str:
+    """Write a difference of probabilities in percentage points; what rounds to nothing has no sign."""
+    shown = f"{100 * value:+.1f}" if abs(value) >= 0.01 else f"{100 * value:+.2f}"
+    return "0" if float(shown) == 0 else shown.replace("-", "−")
 
 
 def effect_header(ranking: xr.Dataset) -> str:
@@ -120,18 +126,29 @@ def sentences(ranking: xr.Dataset) -> list[str]:
 def _first(ranking: xr.Dataset, best: xr.Dataset) -> str:
     scale, unit = str(ranking.attrs["effect_scale"]), str(ranking.attrs["readout_unit"])
     mean, low, high = (effect_text(float(best[f"effect_{k}"]), scale, unit) for k in ("mean", "lower", "upper"))
-    what = str(ranking.attrs["readout_meaning"])
-    name, window = str(best["target_name"].item()), str(ranking.attrs["window"])
-    points = " percentage points" if scale == "difference" and unit == "dimensionless" else ""
+    is_probability = scale == "difference" and unit == "dimensionless"
     untreated = float(ranking["untreated"][1:].mean())
-    before = percent(untreated) if points else number(untreated)
-    ratio = number(float(best["hazard_ratio_median"]), 2)
-    share = percent(float(ranking.attrs["fraction"]))
+    before = percent(untreated) if is_probability else number(untreated)
+    in_points = " percentage points" if is_probability else ""
     return (
-        f"Acting on {name} ({window} treatment, {share} of the activity) changes the {what} "
-        f"most: by {mean}{points} on average (95 % interval {low} to {high}; untreated mean {before}; "
-        f"median ratio of hazards {ratio})."
+        f"{_action(best, float(ranking.attrs['fraction']))} ({ranking.attrs['window']}) changes the "
+        f"{ranking.attrs['readout_meaning']} most: by {mean}{in_points} on average "
+        f"(95 % interval {low} to {high}), from an untreated mean of {before}; "
+        f"median hazard ratio {number(float(best['hazard_ratio_median']), 2)}."
     )
+
+
+def _action(best: xr.Dataset, fraction: float) -> str:
+    """Say what is done to a target: blocked, boosted, or both."""
+    name, signs = (
+        str(best["target_name"].item()),
+        {text.strip()[-1:] for text in str(best["acts_on"].item()).split(";")},
+    )
+    if signs == {"-"}:
+        return f"Blocking {percent(fraction)} of {name}"
+    if signs == {"+"}:
+        return f"Boosting {name} by {percent(fraction)}"
+    return f"Acting on {name} (by {percent(fraction)})"
 
 
 def _join(names: list[str], most: int = 6) -> str:

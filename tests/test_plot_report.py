@@ -17,6 +17,7 @@ import pytest
 import xarray as xr
 
 from cascade import plot
+from cascade._style import unit_label
 from cascade.errors import AnalysisError, UnknownNameError
 from cascade.report import safe_cell, write_report
 from cascade.specs import Model, Parameter, Wire
@@ -113,7 +114,7 @@ def untreated() -> xr.Dataset:
     ],
 )
 def test_units_are_written_for_readers(unit: str, label: str) -> None:
-    assert plot.unit_label(unit) == label
+    assert unit_label(unit) == label
 
 
 def test_trajectories_draw_a_band_over_samples() -> None:
@@ -142,6 +143,10 @@ def test_forest_has_one_row_per_target_best_on_top(model: Model) -> None:
     assert axis.yaxis_inverted()
     texts = [text.get_text() for text in axis.texts]
     assert "1–2" in texts and "3–5" in texts
+    ratio = plot.forest(make_ranking(model), measure="hazard_ratio")
+    assert ratio.get_xscale() == "log"
+    with pytest.raises(AnalysisError, match="use 'effect' or 'hazard_ratio'"):
+        plot.forest(make_ranking(model), measure="odds")
 
 
 def test_morris_orders_by_mu_star(model: Model) -> None:
@@ -174,7 +179,7 @@ def test_numbers_are_written_for_readers() -> None:
 
 def test_verdict_names_the_best_its_ties_and_the_harmful(model: Model) -> None:
     said = " ".join(sentences(make_ranking(model)))
-    assert "Acting on Target t0 (adjuvant treatment, 90 % of the activity)" in said
+    assert "Acting on Target t0 (by 90 %) (adjuvant) changes the probability" in said
     assert "by −12.0 percentage points on average" in said
     assert "tied with Target t1" in said
     assert "next group is Target t2" in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 
 import antimony
@@ -255,3 +256,35 @@ def test_shipped_table_covers_the_cascade() -> None:
     targets = read_targets()
     assert len(targets) >= 27
     assert {"signaling", "vessels", "immunity", "circulation", "niche", "dormancy"} <= {t.stage for t in targets}
+
+
+@pytest.fixture(scope="module")
+def breast() -> Model:
+    import cascade
+
+    return cascade.compose(cascade.load_composition("breast"))
+
+
+def test_every_shipped_target_acts_on_the_breast_model(breast: Model) -> None:
+    acts = {target.target: resolve_acts(target, breast) for target in read_targets()}
+    assert [name for name, found in acts.items() if not found] == []
+    assert acts["cxcr4"][0] == ("bone__f_soil", "-") and len(acts["cxcr4"]) == 5
+    assert acts["rankl"] == (("bone__f_soil", "-"),)
+
+
+def test_every_source_of_the_shipped_table_is_in_the_bibliography() -> None:
+    path = library_folder() / "references.bib"
+    if not path.is_file():
+        pytest.skip("bibliography not shipped")
+    known = set(re.findall(r"^\s*@\w+\s*\{\s*([^,\s]+)\s*,", path.read_text(), re.MULTILINE))
+    assert {key for target in read_targets() for key in target.source} <= known
+
+
+@pytest.mark.slow
+def test_breast_model_ranks_vessels_above_lymphatic_entry(breast: Model) -> None:
+    found = rank_targets(breast, targets=["kdr", "flt4"], samples=10, years=15, morris_trajectories=0, seed=1)
+    assert found["target"].values.tolist() == ["kdr", "flt4"]
+    assert found.attrs["failed_runs"] == 0
+    after = found.sel(window="adjuvant")
+    assert after["effect_upper"].sel(target="kdr") < 0
+    assert after["effect_mean"].sel(target="flt4") == 0  # nothing enters the lymph once the tumor is out
