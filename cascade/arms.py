@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from cascade.errors import AnalysisError, unknown_name
 from cascade.ranking import Outcomes
@@ -15,9 +18,13 @@ from cascade.therapy import treat
 
 if TYPE_CHECKING:
     import xarray as xr
+    from numpy.typing import NDArray
 
 SURGERY = "primary_tumor__t_surgery"
 """The day from which adjuvant treatment counts."""
+
+MINIMUM_PATIENTS = 5
+"""A ranking is not made from fewer patients."""
 
 WindowSpec = str | tuple[float, float | None] | tuple[float, float | None, str]
 
@@ -61,9 +68,8 @@ def screening_model(
     Model
         With all activities; every factor is 1 by default.
     dict of str to xarray.DataArray
-        Value of every factor over `arm`: untreated first, then windows x targets.
+        Value of every factor over `arm`, windows x targets; 1 for all is no treatment.
     """
-    import numpy as np
     import xarray as xr
 
     constants = list(dict.fromkeys(name for acts in chosen.values() for name, _ in acts))
@@ -77,30 +83,53 @@ def screening_model(
     factors = [parameter.id for parameter in added if parameter.id.startswith("factor_on_")]
     place = dict(zip(((w.name, name) for w, name in pairs), factors, strict=True))
     arms = [(window, acts) for window in windows for acts in chosen.values()]
-    values = {factor: np.ones(len(arms) + 1) for factor in factors}
-    for number, (window, acts) in enumerate(arms, start=1):
+    values = {factor: np.ones(len(arms)) for factor in factors}
+    for number, (window, acts) in enumerate(arms):
         for name, sign in acts:
             values[place[window.name, name]][number] = 1 - fraction if sign == "-" else 1 + fraction
     return screen, {factor: xr.DataArray(numbers, dims="arm") for factor, numbers in values.items()}
 
 
-def outcomes(runs: xr.Dataset, name: str, targets: list[Target], windows: list[Window]) -> Outcomes:
-    import numpy as np
+def evaluable(untreated: xr.Dataset, name: str) -> NDArray[np.bool_]:
+    """Tell which patients have the readout without treatment; the nominal patient always stays in the study.
+
+    A sample whose tumor never grows to surgery is no patient: there is nothing to treat and nothing to compare.
+    """
+    keep: NDArray[np.bool_] = np.isfinite(readout(untreated, name).transpose("patient").values)
+    keep[0] = True
+    if keep.sum() < MINIMUM_PATIENTS + 1:
+        reasons = Counter(str(reason) for reason in readout(untreated, name)["reason"].values)
+        raise AnalysisError(
+            f"only {int(keep.sum()) - 1} of {keep.size - 1} sampled patients have the readout {name!r} "
+            f"without treatment ({dict(reasons)}); simulate more years, draw more samples, or choose another readout"
+        )
+    return keep
+
+
+def outcomes(
+    untreated: xr.Dataset, treated: xr.Dataset, name: str, targets: list[Target], windows: list[Window]
+) -> Outcomes:
+    """Pair the readouts of the same patients without (over `patient`) and with treatment (over `patient`, `arm`)."""
     import xarray as xr
 
     ids = [target.target for target in targets]
+    dims = ("patient", "window", "target")
 
     def split(what: str) -> tuple[xr.DataArray, xr.DataArray]:
-        value = readout(runs, what).transpose("patient", "arm")
-        shape = (value.sizes["patient"], len(windows), len(ids))
-        dims = ("patient", "window", "target")
-        reason = np.reshape(value["reason"].values[:, 1:], shape)
-        treated = xr.DataArray(value.values[:, 1:].reshape(shape), dims=dims, attrs=value.attrs)
-        coords = {"window": [w.name for w in windows], "target": ids, "reason": (dims, reason)}
-        return value.isel(arm=0, drop=True), treated.assign_coords(coords)
+        before, after = readout(untreated, what), readout(treated, what).transpose("patient", "arm")
+        shape = (after.sizes["patient"], len(windows), len(ids))
+        coords = {
+            "patient": after["patient"].values,
+            "window": [w.name for w in windows],
+            "target": ids,
+            "reason": (dims, np.reshape(after["reason"].values, shape)),
+        }
+        arms = xr.DataArray(after.values.reshape(shape), dims=dims, coords=coords, attrs=after.attrs)
+        return before.sel(patient=coords["patient"]), arms
 
-    untreated, treated = split(name)
+    first = split(name)
     hazard = find_readout(name).hazard or name
-    hazards = split(hazard) if hazard != name else (untreated, treated)
-    return Outcomes(readout=name, untreated=untreated, treated=treated,
-                    hazard_untreated=hazards[0], hazard_treated=hazards[1])  # fmt: skip
+    second = split(hazard) if hazard != name else first
+    return Outcomes(
+        readout=name, untreated=first[0], treated=first[1], hazard_untreated=second[0], hazard_treated=second[1]
+    )

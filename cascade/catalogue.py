@@ -248,7 +248,7 @@ def _require_one_folder_per_name(instances: dict[str, Module]) -> None:
 
 
 def module_title(name: str) -> str:
-    """Return the first line of a module's README, without its mark."""
+    """Return what a module's README says after the name in its first line (`# name: title`)."""
     path = module_folder(name) / "README.md"
     first = path.read_text(encoding="utf-8").splitlines()[:1] if path.is_file() else []
-    return first[0].lstrip("# ").strip() if first else ""
+    return first[0].partition(":")[2].strip() if first else ""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -163,7 +165,7 @@ def simulate(
         _write_result(result, out)
         typer.echo(f"wrote {out}")
     if plot:
-        _write_plot(result, plot)
+        _write_plot(result, plot, record)
         typer.echo(f"wrote {plot}")
     if not out and not plot:
         last = result.isel(time=-1)
@@ -202,7 +204,7 @@ def _write_result(result: Any, path: Path) -> None:
     result[timed].to_dataframe().to_csv(path)
 
 
-def _write_plot(result: Any, path: Path) -> None:
+def _write_plot(result: Any, path: Path, record: list[str] | None) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
@@ -211,7 +213,7 @@ def _write_plot(result: Any, path: Path) -> None:
     from cascade.plot import trajectories
 
     figure, axis = plt.subplots(figsize=(9, 5), layout="constrained")
-    trajectories(result, axis=axis)
+    trajectories(result, record, axis=axis)
     figure.savefig(path, dpi=150)
     plt.close(figure)
 
@@ -225,30 +227,57 @@ def rank(
     fraction: Annotated[float, typer.Option(help="How much of a target's effect is blocked, 0 to 1.")] = 0.9,
     samples: Annotated[int | None, typer.Option(help="Virtual patients (parameter sets).")] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random number.")] = 1,
-    workers: Annotated[int | None, typer.Option(help="Worker processes; the number of cores if left out.")] = None,
+    window: Annotated[
+        str | None, typer.Option(help="adjuvant (from surgery on) or lifelong; both are computed, this one sorts.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Worker processes; chosen by the size of the job if left out.")] = None,
     as_json: Json = False,
 ) -> None:
     """Rank therapeutic targets by the risk of overt metastasis that they avert, with intervals, and write a report."""
-    from cascade.rank import rank_to_folder
-
-    command = "cascade " + " ".join(sys.argv[1:])
+    _check_folder(out)
     model = _model(name)
-    report, rows = rank_to_folder(
+    effort = _QUICK if quick else _FULL
+    ranking = cascade.rank_targets(
         model,
-        out,
-        readout=readout,
-        quick=quick,
+        readout,
         fraction=fraction,
-        samples=samples,
+        samples=samples or effort.samples,
         seed=seed,
+        window=window,
+        morris_trajectories=effort.trajectories,
         workers=workers,
-        command=command,
+        solver=cascade.Solver(relative_tolerance=effort.tolerance),
         progress=not as_json,
     )
+    untreated = cascade.simulate(model, years=float(ranking.attrs["years"]), points=int(ranking.attrs["points"]))
+    page = cascade.write_report(out, model, ranking, untreated, "cascade " + shlex.join(sys.argv[1:]))
     if as_json:
-        typer.echo(json.dumps({"report": str(report), "ranking": rows}, indent=2))
+        typer.echo(json.dumps({"report": str(page), "ranking": _rows(out / "ranking.csv")}, indent=2))
     else:
-        typer.echo(f"wrote {report}")
+        typer.echo(f"wrote {page}")
+
+
+class _Effort(NamedTuple):
+    samples: int
+    trajectories: int
+    tolerance: float
+
+
+# The effect of a target is judged to a percent; a run at 1e-4 is good to about 1e-4 of its value.
+_QUICK = _Effort(samples=16, trajectories=2, tolerance=1e-4)
+_FULL = _Effort(samples=200, trajectories=20, tolerance=1e-6)
+
+
+def _check_folder(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise CascadeError(f"cannot write into {folder}: it is a file; give a folder with --out")
+    if not folder.parent.is_dir():
+        raise CascadeError(f"cannot make {folder}: the folder {folder.parent} does not exist; make it first")
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 @app.command(

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 def trajectories(
     dataset: xr.Dataset,
-    variables: Sequence[str] | str,
+    variables: Sequence[str] | str | None = None,
     axis: Axes | None = None,
     *,
-    log: bool = False,
+    log: bool | None = None,
     decades: float = 12,
 ) -> Axes:
     """Draw variables against time; over sample dimensions the median and the 5 to 95 % band.
@@ -27,11 +27,12 @@ def trajectories(
     ----------
     dataset : xarray.Dataset
         Result of `cascade.simulate`, time in days.
-    variables : str or sequence of str
-        Names of variables that share a unit.
+    variables : str or sequence of str, optional
+        Names of variables that share a unit. By default the cells of primary tumor and metastases if they are there,
+        else the first eight variables with the unit of the first.
     axis : matplotlib.axes.Axes, optional
-    log : bool
-        Logarithmic scale; values of zero or below are left out.
+    log : bool, optional
+        Logarithmic scale; values of zero or below are left out. By default for counts of cells and lesions.
     decades : float
         A logarithmic axis ends this many powers of ten below the largest value.
 
@@ -41,7 +42,7 @@ def trajectories(
     """
     import numpy as np
 
-    names = [variables] if isinstance(variables, str) else list(variables)
+    names = [variables] if isinstance(variables, str) else list(_default(dataset) if variables is None else variables)
     for name in names:
         if name not in dataset:
             raise unknown_name("variable", name, map(str, dataset.data_vars), "the dataset")
@@ -49,6 +50,7 @@ def trajectories(
     if len(units) > 1:
         raise AnalysisError(f"the variables have different units ({', '.join(units)}); draw them on separate axes")
     axis = new_axis(axis, (6.4, 3.6))
+    log = units[0] in _COUNTS if log is None else log
     days = dataset["time"].values
     long = days[-1] - days[0] > 730.5
     time = days / 365.25 if long else days
@@ -69,6 +71,20 @@ def trajectories(
     clean(axis)
     axis.margins(x=0.01)
     return axis
+
+
+_COUNTS = ("cell", "cluster", "lesion")
+_HEADLINE = ("primary_tumor__n_tumor", "endpoints__n_burden")
+
+
+def _default(dataset: xr.Dataset) -> list[str]:
+    """Choose what to draw when nothing is asked for."""
+    if all(name in dataset for name in _HEADLINE):
+        return list(_HEADLINE)
+    moving = [str(name) for name, values in dataset.data_vars.items() if "time" in values.dims]
+    if not moving:
+        raise AnalysisError("the dataset holds no trajectory to draw; record at least one variable")
+    return [name for name in moving if dataset[name].attrs.get("units") == dataset[moving[0]].attrs.get("units")][:8]
 
 
 def _scale_log(axis: Axes, dataset: xr.Dataset, names: list[str], decades: float) -> None:
@@ -230,7 +246,9 @@ def morris(ranking: xr.Dataset, axis: Axes | None = None, *, top: int = 20, kind
     table = ranking.isel(parameter=order)
     evidence = [str(e) for e in table["evidence"].values] if "evidence" in table else [""] * len(order)
     colors = [EVIDENCE_COLORS.get(e, GREY) for e in evidence]
-    shown = min(top, len(order))
+    shown = min(top, int(np.isfinite(table["mu_star"].values).sum()))
+    if not shown:
+        raise AnalysisError(f"no parameter has an elementary effect: {ranking.attrs.get('morris_verdict', '')}")
     axis = new_axis(axis, (7.0, 1.2 + 0.25 * shown) if kind == "bars" else (6.0, 4.6))
     if kind == "bars":
         _morris_bars(axis, table, colors, shown)
@@ -262,9 +280,11 @@ def _morris_bars(axis: Axes, table: xr.Dataset, colors: list[str], shown: int) -
 
 
 def _morris_scatter(axis: Axes, table: xr.Dataset, colors: list[str], shown: int) -> None:
+    import numpy as np
+
     star, sigma = table["mu_star"].values, table["sigma"].values
     axis.scatter(star, sigma, c=colors, s=26, edgecolors="white", linewidths=0.6, zorder=3)
-    limit = 1.08 * float(max(star.max(), sigma.max(), 1e-300))
+    limit = 1.08 * float(np.nanmax([*star, *sigma, 1e-300]))
     axis.plot([0, limit], [0, limit], color=GREY, linewidth=0.9, linestyle="--")
     for row in range(min(shown, 8)):
         axis.annotate(

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 RELEVANT = 0.10
 """A treatment matters to a patient if it improves the readout by more than this share of its untreated value."""
 
-NOISE = 1e-5
-"""Relative change that the solver alone can make (ten times its relative tolerance); less counts as no effect."""
-
 _LABELS = {
     "effect_mean": "mean effect over patients",
     "effect_median": "median effect over patients",
@@ -68,7 +65,7 @@ class Outcomes:
     hazard_treated: xr.DataArray
 
 
-def rank_outcomes(outcomes: Outcomes, *, window: str, seed: int) -> xr.Dataset:
+def rank_outcomes(outcomes: Outcomes, *, window: str, seed: int, noise: float = 0.0) -> xr.Dataset:
     """Rank targets by the mean paired effect and quantify the confidence of the ranking.
 
     Parameters
@@ -78,6 +75,8 @@ def rank_outcomes(outcomes: Outcomes, *, window: str, seed: int) -> xr.Dataset:
         The window of treatment by which the targets are sorted.
     seed : int
         Seed of the bootstrap over patients.
+    noise : float
+        Relative change that the solver alone can make; a smaller effect counts as none.
 
     Returns
     -------
@@ -88,7 +87,7 @@ def rank_outcomes(outcomes: Outcomes, *, window: str, seed: int) -> xr.Dataset:
     import xarray as xr
 
     windows = [str(name) for name in outcomes.treated["window"].values]
-    parts = [_one_window(outcomes, name, seed) for name in windows]
+    parts = [_one_window(outcomes, name, seed, noise) for name in windows]
     ranking = xr.concat(parts, dim="window", join="exact").assign_coords(window=windows)
     ranking = ranking.transpose("target", "window", "patient", "other", missing_dims="ignore")
     order = _order(ranking.sel(window=window))
@@ -112,7 +111,6 @@ def rank_outcomes(outcomes: Outcomes, *, window: str, seed: int) -> xr.Dataset:
         "relevant_share": RELEVANT,
         "top": TOP,
         "reasons": _count_reasons(ranking["reason"].values[:, :, 1:]),
-        "reasons_untreated": _count_reasons(ranking["reason_untreated"].values[1:]),
     }
     return ranking
 
@@ -131,7 +129,7 @@ def _order(table: xr.Dataset) -> np.ndarray:
     return np.lexsort((table["target"].values.astype(str), rank))
 
 
-def _one_window(outcomes: Outcomes, window: str, seed: int) -> xr.Dataset:
+def _one_window(outcomes: Outcomes, window: str, seed: int, noise: float) -> xr.Dataset:
     import numpy as np
     import xarray as xr
 
@@ -139,9 +137,9 @@ def _one_window(outcomes: Outcomes, window: str, seed: int) -> xr.Dataset:
     helps = -1.0 if spec.better == "lower" else 1.0
     untreated, treated = outcomes.untreated, outcomes.treated.sel(window=window, drop=True)
     change = effect(untreated, treated, spec.scale).transpose("patient", "target")
-    change = _without_noise(change, NOISE * (abs(untreated) if spec.scale == "difference" else 1.0))
+    change = _without_noise(change, noise * (abs(untreated) if spec.scale == "difference" else 1.0))
     ratio = effect(outcomes.hazard_untreated, outcomes.hazard_treated.sel(window=window, drop=True), "log_ratio")
-    ratio = _without_noise(ratio.transpose("patient", "target"), NOISE)
+    ratio = _without_noise(ratio.transpose("patient", "target"), noise)
     ranks = summarize_ranks(helps * change.values[1:], seed=seed)
     ratios = summarize_ranks(-ratio.values[1:], seed=seed)
     improved = helps * (treated - untreated).transpose("patient", "target").values[1:]
@@ -173,7 +171,8 @@ def _one_window(outcomes: Outcomes, window: str, seed: int) -> xr.Dataset:
     data["p_better"] = (("target", "other"), ranks.p_better)
     data["treated"] = (("patient", "target"), treated.transpose("patient", "target").values)
     data["reason"] = (("patient", "target"), treated["reason"].transpose("patient", "target").values.astype(str))
-    return xr.Dataset(data, coords={"target": targets, "other": targets})
+    coords = {"target": targets, "other": targets, "patient": untreated["patient"].values}
+    return xr.Dataset(data, coords=coords)
 
 
 def _without_noise(change: xr.DataArray, level: xr.DataArray | float) -> xr.DataArray:

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, cast
 
 from cascade.endpoints import NAMED, Readout, Scale, last
-from cascade.errors import AnalysisError, unknown_name
+from cascade.errors import AnalysisError, UnknownNameError, unknown_name
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -65,8 +65,8 @@ def find_readout(name: str) -> Readout:
     kind, _, variable = name.partition(":")
     if kind in ("final", "max") and variable:
         return _of_variable(kind, variable)
-    known = [*NAMED, "final:<id of a recorded variable>", "max:<id of a recorded variable>"]
-    raise unknown_name("readout", name, known, "the readouts")
+    every = ", ".join([*NAMED, "final:<id>", "max:<id>"])
+    raise UnknownNameError(f"{unknown_name('readout', name, NAMED, 'the readouts')}; all readouts: {every}")
 
 
 def known_readouts() -> tuple[Readout, ...]:

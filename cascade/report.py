@@ -96,8 +96,10 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _figures(model: Model, ranking: xr.Dataset, untreated: xr.Dataset) -> dict[str, Figure]:
-    figures = {"forest": _draw_forest(ranking)}
-    if "mu_star" in ranking:
+    figures: dict[str, Figure] = {}
+    if ranking["rank"].sel(window=ranking.attrs["window"]).notnull().any():
+        figures["forest"] = _draw_forest(ranking)
+    if "mu_star" in ranking and ranking["mu_star"].notnull().any():
         figures["morris"] = _figure(8.6, 6.2)
         plot.morris(ranking, figures["morris"].subplots(), top=20)
     figures["untreated"] = _draw_untreated(untreated)
@@ -191,7 +193,8 @@ def _provenance(model: Model, ranking: xr.Dataset) -> list[tuple[str, str]]:
         "model_sha256": "SHA-256 of the flat SBML",
         "screening_model_sha256": "SHA-256 with the treatments",
         "seed": "seed",
-        "samples": "patients",
+        "samples": "parameter sets drawn",
+        "patients": "patients",
         "morris_trajectories": "Morris trajectories",
         "years": "simulated years",
         "points": "output rows",

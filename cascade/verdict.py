@@ -102,18 +102,16 @@ def sentences(ranking: xr.Dataset) -> list[str]:
         return ["No target could be ranked: fewer than half of the patients have a result. Simulate more years."]
     best = ranked.isel(target=0)
     if helps * float(best["effect_mean"]) <= 0:
-        return ["No target improves the readout on average over the sampled patients."]
+        return ["No target improves the readout on average over the patients."]
     said = [_first(ranking, best)]
     tied = ranked.isel(target=ranked["group"].values == 1)
     others = [str(name) for name in tied["target_name"].values[1:]]
     if others:
-        said.append(
-            f"It is tied with {_join(others)}: {ranking.attrs['samples']} sampled patients do not tell them apart."
-        )
+        said.append(f"It is tied with {_join(others)}: {ranking.attrs['patients']} patients do not tell them apart.")
     else:
         said.append("The first place is settled: no other target comes within the paired 95 % interval.")
     share = percent(float(best["patients_top"]))
-    said.append(f"It is among the best {ranking.attrs['top']} targets in {share} of the sampled patients.")
+    said.append(f"It is among the best {ranking.attrs['top']} targets in {share} of the patients.")
     following = ranked.isel(target=ranked["group"].values == 2)
     if following.sizes["target"]:
         said.append(f"The next group is {_join([str(name) for name in following['target_name'].values])}.")
@@ -200,7 +198,7 @@ def reasons(ranking: xr.Dataset) -> list[dict[str, Any]]:
     """Return why results are missing, and how often, in the ranking and in the screening."""
     found = []
     for where, key in (
-        ("ranking, untreated", "reasons_untreated"),
+        ("samples that are no patients", "reasons_untreated"),
         ("ranking, treated", "reasons"),
         ("Morris screening", "morris_reasons"),
     ):

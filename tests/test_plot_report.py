@@ -79,7 +79,8 @@ def make_ranking(model: Model, mean: tuple[float, ...] = (-0.12, -0.11, -0.02, 0
     dataset.attrs = {
         "window": "adjuvant", "readout": "p_overt_5y", "readout_meaning": "probability of overt metastasis",
         "readout_unit": "dimensionless", "effect_scale": "difference", "effect_label": "change of the probability",
-        "better": "lower", "samples": 10, "fraction": 0.9, "seed": 1, "top": 5, "relevant_share": 0.1, "runs": 99,
+        "better": "lower", "samples": 12, "patients": 10, "fraction": 0.9, "seed": 1, "top": 5, "relevant_share": 0.1,
+        "runs": 99,
         "failed_runs": 2, "not_in_model": "", "model_sha256": model.hash, "morris_verdict": "8 of 8 trajectories used",
         "reasons": json.dumps({"run failed: <script>alert(1)</script>": 2}), "reasons_untreated": "{}",
     }  # fmt: skip
@@ -135,6 +136,15 @@ def test_trajectories_use_years_and_an_axis_that_is_given(untreated: xr.Dataset)
         plot.trajectories(untreated, ["primary_tumor__n_tumor", "endpoints__p_overt"])
     with pytest.raises(UnknownNameError, match="did you mean 'endpoints__p_overt'"):
         plot.trajectories(untreated, "endpoints__p_over")
+
+
+def test_trajectories_choose_for_themselves(untreated: xr.Dataset) -> None:
+    burden = untreated["primary_tumor__n_tumor"] / 10
+    axis = plot.trajectories(untreated.assign(endpoints__n_burden=burden))
+    assert len(axis.lines) == 2 and axis.get_yscale() == "log"
+    assert len(plot.trajectories(untreated[["endpoints__p_overt"]]).lines) == 1
+    with pytest.raises(AnalysisError, match="no trajectory"):
+        plot.trajectories(untreated[[]])
 
 
 def test_forest_has_one_row_per_target_best_on_top(model: Model) -> None:
@@ -244,3 +254,11 @@ def test_report_of_a_single_module_without_screening(untreated: xr.Dataset, tmp_
     ranking = make_ranking(alone).drop_dims("parameter")
     page = write_report(tmp_path, alone, ranking, untreated, "x").read_text()
     assert page.count("data:image/png;base64,") == 2 and "Morris" not in page
+
+
+def test_report_of_a_ranking_without_any_result(model: Model, untreated: xr.Dataset, tmp_path: Path) -> None:
+    ranking = make_ranking(model)
+    for name in ("rank", "mu_star", "effect_mean", "rank_lower", "group"):
+        ranking[name] = ranking[name] * np.nan
+    page = write_report(tmp_path, model, ranking, untreated, "x").read_text()
+    assert "No target could be ranked" in page and page.count("data:image/png;base64,") == 2

@@ -88,7 +88,7 @@ def test_several_sample_dimensions_pass_through() -> None:
 
 
 def test_wrong_names_and_missing_variables_say_what_to_do() -> None:
-    with pytest.raises(UnknownNameError, match="did you mean 'p_overt_5y'"):
+    with pytest.raises(UnknownNameError, match=r"did you mean 'p_overt_5y'.*all readouts: p_overt_5y, .*final:<id>"):
         readout(runs([1.0]), "p_overt5y")
     with pytest.raises(AnalysisError, match=r"needs endpoints__h_since_surgery.*record"):
         readout(runs([1.0]).drop_vars("endpoints__h_since_surgery"), "p_overt_5y")

@@ -110,18 +110,46 @@ def test_seed_zero_is_a_seed() -> None:
     assert not np.array_equal(results[0][0], morris_design(columns, 8, seed=1).quantiles)
 
 
-def test_failed_runs_drop_whole_trajectories_and_are_reported() -> None:
+def test_failed_runs_drop_their_effects_and_are_counted() -> None:
     design = morris_design(tuple(parameter(f"x{i}") for i in range(3)), 10, seed=1, quantile_range=(0.0, 1.0))
     x = design.values()
     output = 3 * x["x0"] - 2 * x["x1"]
-    output[5], output[6], output[33] = np.nan, np.inf, np.nan  # trajectories 1 and 8
+    output[5], output[6], output[32] = np.nan, np.inf, np.nan  # inside trajectory 1, at the start of trajectory 8
     effects = morris_effects(design, output)
     assert effects["mu_star"].values == pytest.approx([3, 2, 0], abs=1e-9)
-    assert effects.attrs["trajectories_used"] == 8
-    assert "2 dropped because a run in them failed" in effects.attrs["verdict"]
-    output[::4] = np.nan
-    with pytest.raises(AnalysisError, match="only 0 of 10 trajectories"):
-        morris_effects(design, output)
+    assert effects["effects"].sum() == 30 - 3 - 1
+    assert "26 of 30 elementary effects used; 4 dropped because one of 3 runs" in effects.attrs["verdict"]
+
+
+def test_without_any_result_everything_is_missing_not_zero() -> None:
+    design = morris_design(tuple(parameter(f"x{i}") for i in range(3)), 4, seed=1)
+    effects = morris_effects(design, np.full(16, np.nan))
+    assert np.isnan(effects["mu_star"].values).all()
+    assert "0 of 12 elementary effects used" in effects.attrs["verdict"]
+
+
+def test_one_effect_gives_a_mean_and_no_spread() -> None:
+    design = morris_design((parameter("x"),), 2, seed=1, quantile_range=(0.0, 1.0))
+    output = 3 * design.values()["x"]
+    output[0] = np.nan
+    effects = morris_effects(design, output)
+    assert effects["mu"].item() == pytest.approx(3)
+    assert np.isnan(effects["sigma"].item()) and np.isnan(effects["mu_star_confidence"].item())
+
+
+def test_parameter_by_parameter_equals_salib_on_the_whole_design() -> None:
+    from SALib.analyze import morris as analyze
+
+    names = [f"x{i}" for i in range(5)]
+    design = morris_design(tuple(parameter(name) for name in names), 12, seed=4, quantile_range=(0.0, 1.0))
+    x = design.values()
+    output = np.exp(x["x0"] * x["x1"]) + x["x2"] ** 2 - 0.3 * x["x3"]
+    problem = {"num_vars": 5, "names": names, "bounds": [[0, 1]] * 5}
+    whole = analyze.analyze(problem, design.quantiles, output, num_levels=4, seed=1)
+    ours = morris_effects(design, output)
+    for name in ("mu_star", "mu", "sigma"):
+        assert ours[name].values == pytest.approx(np.asarray(whole[name], dtype=float), rel=1e-9)
+    assert ours["mu_star_confidence"].values == pytest.approx(np.asarray(whole["mu_star_conf"], float), rel=0.25)
 
 
 def test_constant_output_and_solver_noise_are_not_effects() -> None:

@@ -113,22 +113,23 @@ def morris_effects(design: MorrisDesign, output: np.ndarray, *, noise: float = 0
     ----------
     design : MorrisDesign
     output : numpy.ndarray
-        One number per run, in the order of the design; NaN or infinite where the run failed. A trajectory with a
-        failed run is dropped as a whole: SALib never sees it.
+        One number per run, in the order of the design; NaN or infinite where there is none. Elementary effects with
+        such a run at either end are dropped and counted: SALib never sees it, and nothing is put in its place.
     noise : float
         Spread of the output that the solver alone produces, in its unit; a smaller spread counts as constant.
 
     Returns
     -------
     xarray.Dataset
-        Over `parameter`: `mu_star`, `mu`, `sigma` in units of the output per full quantile range, and
-        `mu_star_confidence`, the half width of the 95 % bootstrap interval of mu*. Attributes count trajectories
-        and `verdict` says in words what the numbers stand on.
+        Over `parameter`: `mu_star`, `mu`, `sigma` in units of the output per full quantile range,
+        `mu_star_confidence`, the half width of the 95 % bootstrap interval of mu*, and `effects`, the number of
+        elementary effects behind them. Without any effect all are NaN. `verdict` says in words what the numbers
+        stand on.
 
     Raises
     ------
     AnalysisError
-        If the output has the wrong length, or fewer than two trajectories are complete.
+        If the output has the wrong length.
     """
     import numpy as np
 
@@ -139,60 +140,72 @@ def morris_effects(design: MorrisDesign, output: np.ndarray, *, noise: float = 0
             f"Morris: the output has shape {values.shape}, the design has "
             f"{design.trajectories * size} runs; give one number per run, in its order"
         )
-    complete = np.isfinite(values.reshape(design.trajectories, size)).all(axis=1)
-    if complete.sum() < 2:
-        raise AnalysisError(
-            f"Morris: only {int(complete.sum())} of {design.trajectories} trajectories have no failed "
-            "run; at least 2 are needed: look at the status of the runs or narrow the priors"
-        )
-    kept = np.repeat(complete, size)
-    constant = bool(np.ptp(values[kept]) <= max(noise, 1e-12 * np.abs(values[kept]).max()))
-    if constant:
-        statistics = {name: np.zeros(size - 1) for name in ("mu_star", "mu", "sigma", "mu_star_confidence")}
-    else:
-        statistics = _salib(design, kept, values)
-    return _as_dataset(design, statistics, dropped=int((~complete).sum()), constant=constant)
+    finite = values[np.isfinite(values)]
+    constant = bool(finite.size and np.ptp(finite) <= max(noise, 1e-12 * np.abs(finite).max()))
+    columns = [_one_parameter(design, column, values, constant) for column in range(size - 1)]
+    return _as_dataset(design, np.array(columns).T, missing=values.size - finite.size, constant=constant)
 
 
-def _salib(design: MorrisDesign, kept: np.ndarray, values: np.ndarray) -> dict[str, np.ndarray]:
-    """Call SALib on finite numbers only, with a problem of our own that it may change."""
+_STATISTICS = {
+    "mu_star": "mean absolute elementary effect",
+    "mu": "mean elementary effect",
+    "sigma": "standard deviation of the elementary effects",
+    "mu_star_confidence": "half width of the 95 % bootstrap interval of mu*",
+    "effects": "elementary effects with a result at both ends",
+}
+
+
+def _one_parameter(design: MorrisDesign, column: int, values: np.ndarray, constant: bool) -> list[float]:
+    """Statistics of one parameter, in the order of `_STATISTICS`, from the steps in which it alone moved."""
     import numpy as np
+
+    low, high = design.quantile_range
+    shape = (design.trajectories, len(design.parameters) + 1)
+    unit = ((design.quantiles[:, column] - low) / (high - low)).reshape(shape)
+    step = np.abs(np.diff(unit, axis=1)).argmax(axis=1)
+    rows = np.arange(design.trajectories)[:, None], step[:, None] + np.array([0, 1])
+    x, y = unit[rows], values.reshape(shape)[rows]
+    whole = np.isfinite(y).all(axis=1)
+    count = int(whole.sum())
+    if constant and count:
+        return [0.0, 0.0, 0.0, 0.0, count]
+    if count < 2:
+        effect = float(((y[:, 1] - y[:, 0]) / (x[:, 1] - x[:, 0]))[whole][0]) if count else np.nan
+        return [abs(effect), effect, np.nan, np.nan, count]
+    return [*_salib(x[whole], y[whole], stream(f"morris bootstrap {column}", design.seed)), count]
+
+
+def _salib(x: np.ndarray, y: np.ndarray, generator: np.random.Generator) -> list[float]:
+    """Let SALib analyze the steps of one parameter: trajectories of two finite runs, in a problem of their own."""
     from SALib.analyze import morris
 
-    names = [parameter.id for parameter in design.parameters]
-    low, high = design.quantile_range
-    problem = {"num_vars": len(names), "names": list(names), "bounds": [[0.0, 1.0]] * len(names)}
-    unit = (design.quantiles[kept] - low) / (high - low)
+    problem = {"num_vars": 1, "names": ["x"], "bounds": [[0.0, 1.0]]}
     found: dict[str, Any] = morris.analyze(
-        problem, unit, values[kept], num_levels=LEVELS, num_resamples=1000, seed=stream("morris bootstrap", design.seed)
+        problem, x.reshape(-1, 1), y.reshape(-1), num_levels=LEVELS, num_resamples=1000, seed=generator
     )
-    keys = {"mu_star": "mu_star", "mu": "mu", "sigma": "sigma", "mu_star_confidence": "mu_star_conf"}
-    return {ours: np.ma.filled(np.ma.asarray(found[theirs], dtype=float), np.nan) for ours, theirs in keys.items()}
+    return [float(found[name][0]) for name in ("mu_star", "mu", "sigma", "mu_star_conf")]
 
 
-def _as_dataset(design: MorrisDesign, statistics: dict[str, np.ndarray], *, dropped: int, constant: bool) -> xr.Dataset:
+def _as_dataset(design: MorrisDesign, statistics: np.ndarray, *, missing: int, constant: bool) -> xr.Dataset:
     import xarray as xr
 
-    used = design.trajectories - dropped
-    verdict = f"{used} of {design.trajectories} trajectories used"
-    if dropped:
-        verdict += f"; {dropped} dropped because a run in them failed"
+    data = {name: ("parameter", row) for name, row in zip(_STATISTICS, statistics, strict=True)}
+    result = xr.Dataset(data, coords={"parameter": [parameter.id for parameter in design.parameters]})
+    for name, label in _STATISTICS.items():
+        result[name].attrs["long_name"] = label
+    planned, used = design.trajectories * len(design.parameters), int(statistics[-1].sum())
+    verdict = f"{design.trajectories} trajectories, {used} of {planned} elementary effects used"
+    if missing:
+        verdict += f"; {planned - used} dropped because one of {missing} runs without a result is at one end"
     if constant:
         verdict += "; the output does not vary by more than the solver's noise, so every effect is given as 0"
-    labels = {
-        "mu_star": "mean absolute elementary effect",
-        "mu": "mean elementary effect",
-        "sigma": "standard deviation of the elementary effects",
-        "mu_star_confidence": "half width of the 95 % bootstrap interval of mu*",
-    }
-    data = {name: ("parameter", statistics[name], {"long_name": label}) for name, label in labels.items()}
-    names = [parameter.id for parameter in design.parameters]
-    attrs = {
+    result.attrs = {
         "trajectories": design.trajectories,
-        "trajectories_used": used,
+        "effects_used": used,
+        "effects_planned": planned,
         "levels": LEVELS,
         "seed": design.seed,
         "verdict": verdict,
         "constant_output": int(constant),
     }
-    return xr.Dataset(data, coords={"parameter": names}, attrs=attrs)
+    return result

@@ -1,0 +1,134 @@
+"""The command: what works, works as documented; what cannot, says what to do, without a traceback."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import xarray as xr
+from folders import make_composition, make_module
+
+import cascade
+
+
+def run(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "cascade.cli", *arguments], capture_output=True, text=True, cwd=folder, check=False, timeout=300
+    )
+
+
+@pytest.fixture
+def module(tmp_path):
+    return make_module(tmp_path, "source")
+
+
+def test_list_names_everything_that_is_shipped():
+    found = json.loads(run("list", "--json").stdout)
+    assert set(found["modules"]) == set(cascade.module_names())
+    assert set(found["compositions"]) == set(cascade.composition_names())
+    assert all(found["modules"].values()), "every module has a title"
+    assert "breast" in run("list").stdout
+
+
+def test_show_gives_ports_and_numbers_with_units(module):
+    found = json.loads(run("show", str(module), "--json").stdout)
+    assert {port["id"]: port["direction"] for port in found["ports"]} == {"k_make": "in", "c_a": "out", "a_full": "out"}
+    assert {row["id"]: row["unit"] for row in found["parameters"]}["v_make"] == "nM_per_day"
+
+
+def test_check_passes_and_fails_with_its_exit_code(module):
+    passed = run("check", "tgf_beta")
+    assert passed.returncode == 0 and "tgf_beta: passed, 0 findings" in passed.stdout
+    (module / "README.md").unlink()
+    failed = run("check", str(module), "--json")
+    report = json.loads(failed.stdout)
+    assert failed.returncode == 1 and not report["ok"]
+    assert any("README.md is missing" in issue["what"] for issue in report["issues"])
+
+
+def test_check_of_a_composition_names_the_wrong_join(tmp_path):
+    folder = make_composition(tmp_path, {"down.c_in": "up.c_x"})
+    failed = run("check", str(folder))
+    assert failed.returncode == 1
+    assert "no port 'c_x' in 'up' (module 'source'), in join 'down.c_in' = 'up.c_x'" in failed.stdout
+
+
+def test_build_writes_the_document_and_fails_on_errors(module):
+    (module / "source.xml").unlink()
+    assert run("build", str(module)).returncode == 0
+    assert (module / "source.xml").is_file()
+    structure = module / "source.ant"
+    structure.write_text(structure.read_text().replace("c_a has nM; ", ""))
+    failed = run("build", str(module))
+    assert failed.returncode == 1 and "species c_a has no unit" in failed.stdout
+
+
+def test_simulate_writes_csv_and_netcdf(module, tmp_path):
+    done = run(
+        "simulate", str(module), "--days", "10", "--points", "11", "--set", "v_make=4", "--inhibit", "v_make=0.5",
+        "--out", "run.nc", "--plot", "run.png", folder=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    with xr.open_dataset(tmp_path / "run.nc", engine="h5netcdf") as result:
+        assert result["c_a"].attrs["units"] == "nM"
+        assert float(result["c_a"][-1]) == pytest.approx(4 * (1 - 2.718281828459045**-5), rel=1e-5)
+    assert (tmp_path / "run.png").read_bytes()[:4] == b"\x89PNG"
+    done = run("simulate", str(module), "--days", "1", "--record", "c_a", "--out", "run.csv", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run.csv").read_text().splitlines()[0] == "time,c_a"
+
+
+def test_simulate_without_a_file_prints_the_last_row(module):
+    assert "c_a" in run("simulate", str(module), "--days", "1").stdout
+
+
+def test_export_writes_flat_and_hierarchical_sbml(tmp_path):
+    folder = make_composition(tmp_path, {"down.c_in": "up.c_a"})
+    assert run("export", str(folder), "--out", "flat.xml", folder=tmp_path).returncode == 0
+    assert "comp:" not in (tmp_path / "flat.xml").read_text()
+    assert run("export", str(folder), "--comp", "--out", "comp.xml", folder=tmp_path).returncode == 0
+    assert "listOfSubmodels" in (tmp_path / "comp.xml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["show", "tgf_bta"], "no composition 'tgf_bta' in the catalog"),
+        (["check", "nowhere"], "no composition 'nowhere'"),
+        (["build", "nowhere"], "no module 'nowhere'"),
+        (["simulate", "tgf_beta", "--set", "k_cleer=1"], "did you mean 'k_clear'"),
+        (["simulate", "tgf_beta", "--set", "k_clear"], "write it as ID=NUMBER"),
+        (["simulate", "tgf_beta", "--set", "k_clear=nan"], "nan"),
+        (["simulate", "tgf_beta", "--set", "k_bind=-1"], "-1"),
+        (["simulate", "tgf_beta", "--days", "-5"], "days"),
+        (["simulate", "tgf_beta", "--days", "nan"], "days"),
+        (["simulate", "tgf_beta", "--points", "1"], "points"),
+        (["simulate", "tgf_beta", "--days", "1", "--years", "1"], "years"),
+        (["simulate", "tgf_beta", "--inhibit", "k_bind=2"], "give a share above 0 and at most 1"),
+        (["simulate", "tgf_beta", "--inhibit", "c_tgfb=0.5"], "c_tgfb"),
+        (["simulate", "tgf_beta", "--record", "c_nothing"], "c_nothing"),
+        (["simulate", "tgf_beta", "--out", "run.txt"], "the suffix must be one of .nc, .csv"),
+        (["simulate", "tgf_beta", "--out", "no_such_folder/run.nc"], "does not exist; make it first"),
+        (["rank", "tgf_beta", "--out", "no_such_folder/rank"], "does not exist; make it first"),
+        (["export", "tgf_beta", "--out", "model.docx"], "the suffix must be .xml or .sbml"),
+        (["export", "tgf_beta", "--comp", "--out", "model.xml"], "is a single module"),
+    ],
+)
+def test_what_cannot_be_done_is_one_message_and_exit_code_2(arguments, message, tmp_path):
+    done = run(*arguments, folder=tmp_path)
+    assert done.returncode == 2, done
+    assert message in done.stderr and "Traceback" not in done.stderr
+    assert not done.stdout
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_or_spoiled_file_is_named(module):
+    (module / "source.xml").write_text("<sbml")
+    done = run("simulate", str(module))
+    assert done.returncode == 2 and "source.xml: not well-formed XML" in done.stderr
+    (module / "parameters.tsv").write_text("nothing")
+    done = run("build", str(module))
+    assert done.returncode == 1 and "the header must be the 17 columns" in done.stdout
