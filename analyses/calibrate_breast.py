@@ -1,9 +1,9 @@
 """Do the reference values of the breast composition still hold?
 
-The composition normalizes two signals by their value in the untreated tumor at diagnosis, and a handful of its numbers
-were set so that the tumor at diagnosis looks like the one of the literature. This script computes those values anew from
-the shipped model and prints them beside what the tables hold and what was aimed at. Run it after any change of a module;
-where a value has moved by more than a tenth, put the new one into `sbml_models/compositions/breast/parameters.tsv`.
+The composition normalizes two signals by their value in the untreated tumor at diagnosis, and a handful of its
+numbers were set so that the tumor at diagnosis looks like the one of the literature. This script computes those values
+anew from the shipped model and prints them beside what the tables hold and what was aimed at. Run it after any change
+of a module; where a value has moved by more than a tenth, put the new one into the composition's `parameters.tsv`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Row:
 def rows() -> list[Row]:
     """Simulate the untreated patient and read the state on the last day before surgery."""
     model = cascade.compose(cascade.load_composition("breast"))
-    run = cascade.simulate(model, years=14, points=14 * 73 + 1)
+    run = cascade.simulate(model, years=20, points=20 * 73 + 1)
     surgery = float(run["primary_tumor__t_surgery"].isel(time=-1))
     day = {name: float(run[name].interp(time=surgery - 5)) for name in run.data_vars if "time" in run[name].dims}
     n = run["primary_tumor__n_tumor"].values
@@ -72,7 +72,8 @@ def main(arguments: list[str] | None = None) -> int:
     print(f"{'quantity':<34}{'model':>12}  {'range':<22}{'unit':<16}source")
     for row in found:
         mark = "" if row.holds else "   <- outside"
-        print(f"{row.quantity:<34}{row.found:>12.4g}  {row.low:.4g} to {row.high:<12.4g}  {row.unit:<16}{row.source}{mark}")
+        limits = f"{row.low:.4g} to {row.high:.4g}"
+        print(f"{row.quantity:<34}{row.found:>12.4g}  {limits:<22}{row.unit:<16}{row.source}{mark}")
     return 0 if all(row.holds for row in found) else 1
 
 

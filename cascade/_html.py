@@ -8,8 +8,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cascade.check import Report
-    from cascade.specs import Composition, Model, Module, Parameter
+    from cascade.specs import Composition, Model, Module, Parameter, Report
 
 _STYLE = (
     "<style>.cascade{font-size:13px;line-height:1.4}.cascade table{border-collapse:collapse;margin:4px 0}"
@@ -50,7 +49,9 @@ def _numbers(parameters: Sequence[Parameter], most: int = 200) -> str:
 
 def module_html(module: Module) -> str:
     """View of a module: ports with direction and unit, numbers with source."""
-    ports = _table(("port", "direction", "unit", "meaning"), [(p.id, p.direction, p.unit, p.name) for p in module.ports])
+    ports = _table(
+        ("port", "direction", "unit", "meaning"), [(p.id, p.direction, p.unit, p.name) for p in module.ports]
+    )
     return _page(
         f"Module {module.name}",
         f"{len(module.ports)} ports, {len(module.parameters)} numbers: {_evidence(module.parameters)}",
@@ -90,5 +91,7 @@ def model_html(model: Model) -> str:
 def report_html(report: Report) -> str:
     """View of a check: grades and findings."""
     grades = _table(("grade", "share"), [(name, f"{share:.0%}") for name, share in report.grades.items()])
-    found = _table(("severity", "where", "what", "what to do"), [(i.severity, i.where, i.what, i.fix) for i in report.issues])
+    found = _table(
+        ("severity", "where", "what", "what to do"), [(i.severity, i.where, i.what, i.fix) for i in report.issues]
+    )
     return _page(f"Check of {report.name}", "passed" if report.ok else "failed", grades, found if report.issues else "")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import libsbml
@@ -22,37 +21,7 @@ from cascade.catalogue import (
 from cascade.compose import compose
 from cascade.errors import CascadeError
 from cascade.evidence import EVIDENCE, check_parameters, read_parameters
-from cascade.specs import Issue, Model, Parameter
-
-
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """What a check found.
-
-    Attributes
-    ----------
-    issues : tuple of Issue
-        Errors and warnings, worst first.
-    grades : dict of str to float
-        Shares between 0 and 1, by what they measure.
-    counts : dict of str to int
-        Sizes: species, reactions, parameters, ...
-    """
-
-    name: str
-    issues: tuple[Issue, ...]
-    grades: dict[str, float] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def ok(self) -> bool:
-        """True if nothing is an error."""
-        return not any(issue.severity == "error" for issue in self.issues)
-
-    def _repr_html_(self) -> str:
-        from cascade._html import report_html
-
-        return report_html(self)
+from cascade.specs import Issue, Model, Parameter, Report
 
 
 def check(name: str | Path) -> Report:

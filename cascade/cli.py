@@ -22,7 +22,8 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     add_completion=False,
-    help="The metastatic cascade of cancer as one executable SBML model. A research model, not for treatment decisions.",
+    help="The metastatic cascade of cancer as one executable SBML model. "
+    "A research model, not for treatment decisions.",
     epilog="NAME is a shipped module or composition (`cascade list`) or the path of a folder of your own.",
 )
 
@@ -80,7 +81,9 @@ def show(name: Name, as_json: Json = False) -> None:
 
 @app.command(epilog="Examples: `cascade check`, `cascade check breast`, `cascade check ./my_module --json`")
 def check(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Shipped name or path; everything if left out.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Shipped name or path; everything if left out.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Lint a module or composition: every finding at once, and a graded summary. Exit code 1 on errors."""
@@ -150,7 +153,8 @@ def simulate(
     if years is None and days is None:
         years = 10.0
     therapies: list[Intervention] = [
-        cascade.inhibit(target, by=value, start=start, stop=stop) for target, value in _pairs(inhibited, "--inhibit").items()
+        cascade.inhibit(target, by=value, start=start, stop=stop)
+        for target, value in _pairs(inhibited, "--inhibit").items()
     ]
     model = _model(name)
     if therapies:
@@ -221,7 +225,9 @@ def _write_plot(result: Any, path: Path, record: list[str] | None) -> None:
 @app.command(epilog="Examples: `cascade rank breast --quick --out rank`, `cascade rank breast --readout p_overt_10y`")
 def rank(
     name: Name,
-    out: Annotated[Path, typer.Option(help="Folder for ranking.csv, ranking.nc, figures and report.html.")] = Path("rank"),
+    out: Annotated[Path, typer.Option(help="Folder for ranking.csv, ranking.nc, figures and report.html.")] = Path(
+        "rank"
+    ),
     readout: Annotated[str, typer.Option(help="What a target should lower; an unknown name lists all.")] = "p_overt_5y",
     quick: Annotated[bool, typer.Option("--quick", help="A first answer within minutes on two cores.")] = False,
     fraction: Annotated[float, typer.Option(help="How much of a target's effect is blocked, 0 to 1.")] = 0.9,
@@ -230,7 +236,9 @@ def rank(
     window: Annotated[
         str | None, typer.Option(help="adjuvant (from surgery on) or lifelong; both are computed, this one sorts.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Worker processes; chosen by the size of the job if left out.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Worker processes; chosen by the size of the job if left out.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Rank therapeutic targets by the risk of overt metastasis that they avert, with intervals, and write a report."""

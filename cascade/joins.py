@@ -48,7 +48,7 @@ class Share:
 def shares(composition: Composition, links: tuple[Link, ...]) -> tuple[Share, ...]:
     """Return the constants that the shared groups of a composition have in common.
 
-    A constant that a join drives or that an instance overrides is not shared; one that a single member keeps is its own.
+    A constant that a join drives or an instance overrides is not shared; what a single member keeps is its own.
     """
     joined = {link.reader for link in links}
     found: list[Share] = []

@@ -256,3 +256,33 @@ class Issue:
 
     def __str__(self) -> str:
         return f"{self.severity}: {self.where}: {self.what}" + (f" -> {self.fix}" if self.fix else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """What a check found.
+
+    Attributes
+    ----------
+    issues : tuple of Issue
+        Errors and warnings, worst first.
+    grades : dict of str to float
+        Shares between 0 and 1, by what they measure.
+    counts : dict of str to int
+        Sizes: species, reactions, parameters, ...
+    """
+
+    name: str
+    issues: tuple[Issue, ...]
+    grades: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """True if nothing is an error."""
+        return not any(issue.severity == "error" for issue in self.issues)
+
+    def _repr_html_(self) -> str:
+        from cascade._html import report_html
+
+        return report_html(self)

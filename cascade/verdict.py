@@ -99,7 +99,7 @@ def sentences(ranking: xr.Dataset) -> list[str]:
     helps = -1 if ranking.attrs["better"] == "lower" else 1
     ranked = table.isel(target=[i for i, rank in enumerate(table["rank"].values) if math.isfinite(rank)])
     if not ranked.sizes["target"]:
-        return ["No target could be ranked: fewer than half of the patients have a result. Simulate more years."]
+        return ["No target could be ranked: too few patients have a result with treatment. Simulate more years."]
     best = ranked.isel(target=0)
     if helps * float(best["effect_mean"]) <= 0:
         return ["No target improves the readout on average over the patients."]
@@ -112,9 +112,10 @@ def sentences(ranking: xr.Dataset) -> list[str]:
         said.append("The first place is settled: no other target comes within the paired 95 % interval.")
     share = percent(float(best["patients_top"]))
     said.append(f"It is among the best {ranking.attrs['top']} targets in {share} of the patients.")
-    following = ranked.isel(target=ranked["group"].values == 2)
-    if following.sizes["target"]:
-        said.append(f"The next group is {_join([str(name) for name in following['target_name'].values])}.")
+    following = [str(name) for name in ranked["target_name"].values[ranked["group"].values == 2]]
+    if following:
+        said.append(f"Next {'comes' if len(following) == 1 else 'come, tied with each other,'} {_join(following)}.")
+    said += _other_windows(ranking)
     harmful = ranked.isel(target=helps * ranked["effect_upper" if helps > 0 else "effect_lower"].values < 0)
     if harmful.sizes["target"]:
         said.append(f"Treatment makes it worse for {_join([str(n) for n in harmful['target_name'].values[::-1]])}.")
@@ -134,6 +135,20 @@ def _first(ranking: xr.Dataset, best: xr.Dataset) -> str:
         f"(95 % interval {low} to {high}), from an untreated mean of {before}; "
         f"median hazard ratio {number(float(best['hazard_ratio_median']), 2)}."
     )
+
+
+def _other_windows(ranking: xr.Dataset) -> list[str]:
+    """Say which target comes first when treatment is given at another time."""
+    said = []
+    for window in (str(name) for name in ranking["window"].values if name != ranking.attrs["window"]):
+        table = ranking.sel(window=window)
+        ranks = [rank if math.isfinite(rank) else math.inf for rank in table["rank"].values]
+        best = table.isel(target=ranks.index(min(ranks)))
+        if math.isfinite(min(ranks)):
+            scale, unit = str(ranking.attrs["effect_scale"]), str(ranking.attrs["readout_unit"])
+            effect = effect_text(float(best["effect_mean"]), scale, unit)
+            said.append(f"Under {window} treatment {best['target_name'].item()} comes first ({effect}).")
+    return said
 
 
 def _action(best: xr.Dataset, fraction: float) -> str:

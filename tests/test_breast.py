@@ -35,8 +35,13 @@ def untreated(model):
 
 def late_hazard(model, **values):
     """Return the cumulative hazard of distant metastasis ten years after surgery and the CTC count before it."""
-    names = ["endpoints__h_since_surgery", "primary_tumor__t_surgery", "endpoints__ctc_per_tube", "primary_tumor__n_tumor"]
-    run = cascade.simulate(model, years=16, points=16 * 24 + 1, values=values, record=names)
+    names = [
+        "endpoints__h_since_surgery",
+        "primary_tumor__t_surgery",
+        "endpoints__ctc_per_tube",
+        "primary_tumor__n_tumor",
+    ]
+    run = cascade.simulate(model, years=25, points=25 * 24 + 1, values=values, record=names)
     assert (run["status"] == "ok").all()
     surgery = run["primary_tumor__t_surgery"].isel(time=-1)
     hazard = run["endpoints__h_since_surgery"].interp(time=surgery + 10 * 365.25)
@@ -59,7 +64,16 @@ def test_frozen_coupling_gives_the_modules_back(composition):
     """Without joins, every instance runs as its module does alone."""
     frozen = cascade.compose(replace(composition, joins=(), overrides={}, shared=()))
     together = cascade.simulate(frozen, days=400, points=41, solver=TIGHT)
-    for instance in ("tgf_beta", "emt", "hypoxia_vegf", "pdl1_immune", "primary_tumor", "circulation", "bone", "endpoints"):
+    for instance in (
+        "tgf_beta",
+        "emt",
+        "hypoxia_vegf",
+        "pdl1_immune",
+        "primary_tumor",
+        "circulation",
+        "bone",
+        "endpoints",
+    ):
         module = composition.instances[instance]
         alone = cascade.simulate(cascade.compose(module), days=400, points=41, solver=TIGHT)
         for name in states_of(module.sbml):
@@ -140,7 +154,9 @@ def test_each_step_moves_the_hazard_the_way_it_should(model):
         for name in names
     }
     hazard, ctc = late_hazard(model, **values)
-    wrong = [name for name, found in zip(names, hazard[1:], strict=True) if np.sign(found - hazard[0]) != DIRECTIONS[name][1]]
+    wrong = [
+        name for name, found in zip(names, hazard[1:], strict=True) if np.sign(found - hazard[0]) != DIRECTIONS[name][1]
+    ]
     assert wrong == []
     count = dict(zip(names, ctc[1:] / ctc[0], strict=True))
     assert count["primary_tumor__f_cluster"] > 1, "fewer clusters: more cells counted, fewer metastases"
@@ -158,7 +174,9 @@ def test_hazard_is_linear_in_the_founding_rate(model):
 def test_a_tgf_beta_receptor_inhibitor_acts_through_emt(model):
     treated = cascade.treat(model, cascade.inhibit("tgf_beta.k_phosphorylate", by=0.9))
     ends = [
-        cascade.simulate(each, days=1300, points=27, record=["emt__a_emt", "primary_tumor__f_hybrid", "circulation__n_ctc"])
+        cascade.simulate(
+            each, days=1300, points=27, record=["emt__a_emt", "primary_tumor__f_hybrid", "circulation__n_ctc"]
+        )
         for each in (model, treated)
     ]
     free, blocked = (end.isel(time=-1) for end in ends)

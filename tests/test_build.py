@@ -49,7 +49,11 @@ def test_every_port_says_direction_and_unit(name):
 
 
 def test_units_terms_and_genes_are_written(tmp_path):
-    rows = [number("k_make", 1, "dimensionless"), number("v_make", 2, "nM_per_day", gene="TGFB1;TGFB2"), *ROWS["source"][2:]]
+    rows = [
+        number("k_make", 1, "dimensionless"),
+        number("v_make", 2, "nM_per_day", gene="TGFB1;TGFB2"),
+        *ROWS["source"][2:],
+    ]
     make_module(tmp_path, "source", rows=rows)
     model = _sbml.read_document((tmp_path / "source/source.xml").read_text(), "source").getModel()
     assert model.getTimeUnits() == "day"
@@ -80,7 +84,7 @@ def test_a_faulty_structure_is_refused_with_the_reason(tmp_path, old, new, messa
 
 
 def test_a_row_that_the_structure_does_not_use_is_refused(tmp_path):
-    with pytest.raises(ModuleError, match="k_idle has a row in parameters.tsv but"):
+    with pytest.raises(ModuleError, match=r"k_idle has a row in parameters.tsv but"):
         make_module(tmp_path, "source", rows=[*ROWS["source"], number("k_idle", 1, "per_day")])
 
 
@@ -101,7 +105,7 @@ def test_a_stale_document_is_found(tmp_path):
 
 
 def test_a_module_needs_its_files(tmp_path):
-    with pytest.raises(cascade.CascadeError, match="no module 'tgf_bta'.*did you mean 'tgf_beta'"):
+    with pytest.raises(cascade.CascadeError, match=r"no module 'tgf_bta'.*did you mean 'tgf_beta'"):
         cascade.load_module("tgf_bta")
     (tmp_path / "empty").mkdir()
     with pytest.raises(ModuleError, match=r"has no empty.xml; run `cascade build"):

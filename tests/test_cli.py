@@ -16,7 +16,12 @@ import cascade
 
 def run(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "cascade.cli", *arguments], capture_output=True, text=True, cwd=folder, check=False, timeout=300
+        [sys.executable, "-m", "cascade.cli", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        check=False,
+        timeout=300,
     )
 
 

@@ -14,7 +14,10 @@ from cascade.evidence import COLUMNS, check_parameters, read_parameters, write_p
 from cascade.specs import Parameter
 from cascade.units import known_units
 
-text = st.text(alphabet=st.characters(codec="utf-8", exclude_characters="\t\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029\x00"), max_size=20)
+text = st.text(
+    alphabet=st.characters(codec="utf-8", exclude_characters="\t\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029\x00"),
+    max_size=20,
+)
 words = text.map(str.strip)
 numbers = st.floats(1e-300, 1e300).map(lambda value: float(f"{value:.15g}"))
 
@@ -84,7 +87,9 @@ def test_all_faults_come_at_once(tmp_path):
     cells = ["k_a", "a", "", "", "one", "true", "", "", "per_day", *[""] * 8]
     other = ["k_b", "b", "", "", "1", "maybe", "", "", "per_day", *[""] * 8]
     path.write_text("\n".join("\t".join(row) for row in (COLUMNS, cells, other)))
-    with pytest.raises(TableError, match=r"line 2: nominalValue 'one' is not a number[\s\S]*line 3.*estimate is 'maybe'"):
+    with pytest.raises(
+        TableError, match=r"line 2: nominalValue 'one' is not a number[\s\S]*line 3.*estimate is 'maybe'"
+    ):
         read_parameters(path)
 
 

@@ -46,7 +46,7 @@ def test_tellurium_can_be_imported_where_it_is_used():
 
 def test_every_error_that_is_raised_on_purpose_is_of_one_tree():
     allowed = {name for name in dir(errors) if isinstance(getattr(errors, name), type)}
-    allowed |= {"unknown_name", "AttributeError", "StepBudgetError"}
+    allowed |= {"unknown_name", "AttributeError", "StepBudgetError", "Exit"}
     for path in sorted((ROOT / "cascade").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
@@ -76,7 +76,18 @@ def test_hostile_text_never_reaches_a_parser_that_it_could_crash(name):
 @pytest.mark.slow
 def test_the_wheel_works_outside_the_repository(tmp_path):
     """Built, unpacked into an empty folder and run from there: the models are inside."""
-    build = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "-w", str(tmp_path), str(ROOT)]
+    build = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--no-build-isolation",
+        "-w",
+        str(tmp_path),
+        str(ROOT),
+    ]
     subprocess.run(build, check=True)
     wheel = next(tmp_path.glob("*.whl"))
     site = tmp_path / "site"
@@ -93,6 +104,11 @@ def test_the_wheel_works_outside_the_repository(tmp_path):
         "print(cascade.simulate(cascade.compose(cascade.load_module('tgf_beta')), days=1)['status'].item())"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=tmp_path, env={"PYTHONPATH": str(site)}
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(site)},
     )
     assert done.stdout.strip() == "ok"

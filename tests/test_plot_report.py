@@ -192,7 +192,8 @@ def test_verdict_names_the_best_its_ties_and_the_harmful(model: Model) -> None:
     assert "Acting on Target t0 (by 90 %) (adjuvant) changes the probability" in said
     assert "by −12.0 percentage points on average" in said
     assert "tied with Target t1" in said
-    assert "next group is Target t2" in said
+    assert "Next comes Target t2." in said
+    assert "Under lifelong treatment Target t0 comes first (−12.0)." in said
     assert "makes it worse for Target t3" in said
     assert "No target improves" in sentences(make_ranking(model, (0.1, 0.2)))[0]
 

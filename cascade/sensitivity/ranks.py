@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 TOP = 5
 """Size of the short list for which probabilities are given."""
 
-MINIMUM_SHARE = 0.5
-"""A target is ranked if at least this share of the patients has a result for it."""
+MINIMUM_SHARE = 0.8
+"""A target is ranked if at least this share of the patients has a result for it: means over unlike patients do not
+compare, and those without a result (no surgery under treatment) are not a random part."""
 
 
 @dataclass(frozen=True, kw_only=True)
