@@ -15,7 +15,7 @@ from typing import Literal
 
 import libsbml
 
-from cascade._sbml import read_document, write_document
+from cascade._sbml import is_time, read_document, symbols, write_document
 from cascade.units import SUBSTANCE_OF
 
 Kind = Literal["species", "parameter", "compartment", "reaction"]
@@ -178,8 +178,32 @@ def _canonicalize(flat: str, given: tuple[str, ...]) -> Canonical:
             continue
         if species.getId() in given or _initial(species, "species") is not None:
             keys[species.getId()] = _start_from_parameter(model, species, species.getId() in given)
+    _hold_constant_rules(model)
     chosen = {name: keys[name] for name in given}
     return Canonical(sbml=write_document(document), keys=MappingProxyType(chosen), reload=_needs_reload(model))
+
+
+def _hold_constant_rules(model: libsbml.Model) -> None:
+    """Turn assignment rules over constants into initial assignments.
+
+    libRoadRunner evaluates a rule anew wherever it is used, so ten thousand times a run what never changes; the value
+    is the same, since every reset evaluates initial assignments.
+    """
+    varying = set(_roles(model))
+    found = True
+    while found:
+        found = False
+        for rule in [rule for rule in model.getListOfRules() if rule.isAssignment()]:
+            name, math = rule.getVariable(), rule.getMath()
+            if model.getParameter(name) is None or is_time(math) or varying & symbols(math):
+                continue
+            start = model.createInitialAssignment()
+            start.setSymbol(name)
+            start.setMath(math)
+            model.removeRuleByVariable(name)
+            model.getParameter(name).setConstant(True)
+            varying.discard(name)
+            found = True
 
 
 def _give_any_value(model: libsbml.Model, name: str) -> None:
