@@ -234,7 +234,7 @@ def rank(
     samples: Annotated[int | None, typer.Option(help="Virtual patients (parameter sets).")] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random number.")] = 1,
     window: Annotated[
-        str | None, typer.Option(help="adjuvant (from surgery on) or lifelong; both are computed, this one sorts.")
+        str | None, typer.Option(help="adjuvant (from surgery on) or lifelong: what sorts; --quick computes only this.")
     ] = None,
     workers: Annotated[
         int | None, typer.Option(help="Worker processes; chosen by the size of the job if left out.")
@@ -252,6 +252,7 @@ def rank(
         samples=samples or effort.samples,
         seed=seed,
         window=window,
+        all_windows=effort.all_windows,
         morris_trajectories=effort.trajectories,
         workers=workers,
         solver=cascade.Solver(relative_tolerance=effort.tolerance),
@@ -269,11 +270,12 @@ class _Effort(NamedTuple):
     samples: int
     trajectories: int
     tolerance: float
+    all_windows: bool
 
 
 # The effect of a target is judged to a percent; a run at 1e-4 is good to about 1e-4 of its value.
-_QUICK = _Effort(samples=16, trajectories=2, tolerance=1e-4)
-_FULL = _Effort(samples=200, trajectories=20, tolerance=1e-6)
+_QUICK = _Effort(samples=20, trajectories=2, tolerance=1e-4, all_windows=False)
+_FULL = _Effort(samples=200, trajectories=20, tolerance=1e-6, all_windows=True)
 
 
 def _check_folder(folder: Path) -> None:
