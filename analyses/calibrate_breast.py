@@ -55,7 +55,7 @@ def rows() -> list[Row]:
         near("k_kill_reference", day["pdl1_immune__k_kill"], table("pdl1_immune.k_kill_reference"), "per_day"),
         Row("doubling time at 1 ml", np.log(2) / growth, 66, 185, "day", "zhang2017: range from 66, mean 185 d"),
         Row("diameter at surgery", day["primary_tumor__diameter"], 19, 21, "mm", "by design, 2 cm"),
-        Row("EMT score of the tumor", day["primary_tumor__a_emt"], 0.15, 0.25, "dimensionless", "cascade notes, 0.2"),
+        Row("EMT score of the tumor", day["primary_tumor__a_emt"], 0.15, 0.25, "dimensionless", "by design, 0.2"),
         Row("oxygen", day["hypoxia_vegf__p_o2"], 7, 15, "mmHg", "mckeown2014: breast 10"),
         Row("TGF-beta of the stroma", day["pdl1_immune__c_tgfb"], 0.016, 0.07, "nM", "wang2022"),
         Row("CTC per 7.5 ml", day["endpoints__ctc_per_tube"], 0.1, 0.5, "cell", "janni2016: 20 % positive is 0.22"),

@@ -90,6 +90,11 @@ def variables_for(name: str, model: Model) -> list[str]:
     found: list[str] = []
     for need in sorted(needs):
         matches = sorted(flat_id for flat_id in flat if fnmatchcase(flat_id, need))
+        if not matches and need not in model.ids:
+            raise AnalysisError(
+                f"readout {name!r} needs {need!r}, which model {model.name!r} does not have;"
+                " ask for final:<id> or max:<id> of one of its own variables"
+            )
         found += matches or [model.id(need)]
     return found
 

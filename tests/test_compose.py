@@ -9,6 +9,8 @@ import libsbml
 import numpy as np
 import pytest
 from folders import make_composition, make_module, number
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
 import cascade
@@ -174,3 +176,45 @@ def test_a_model_can_be_copied_to_other_processes(tmp_path):
 
     model = cascade.compose(load(tmp_path))
     assert pickle.loads(pickle.dumps(model)) == model
+
+
+def test_the_hierarchical_file_and_the_flat_text_are_one_model(tmp_path):
+    """A simulator that flattens for itself gets the same numbers; cascade never hands it the document as text."""
+    import roadrunner
+
+    model = cascade.compose(load(tmp_path))
+    path = cascade.export(model, tmp_path / "pair.xml", comp=True)
+    runner = roadrunner.RoadRunner(str(path))
+    runner.integrator.relative_tolerance = 1e-9
+    runner.timeCourseSelections = ["time", "[down__c_b]"]
+    there = runner.simulate(0, 20, 21)[:, 1]
+    here = cascade.simulate(model, days=20, points=21, solver=cascade.Solver(relative_tolerance=1e-9))["down__c_b"]
+    np.testing.assert_allclose(there, here, rtol=1e-7)
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    makes=st.lists(st.floats(0.1, 10), min_size=1, max_size=4),
+    weights=st.lists(st.floats(0.1, 3), min_size=4, max_size=4),
+    shared=st.booleans(),
+)
+def test_any_number_of_sources_adds_up(tmp_path_factory, makes, weights, shared):
+    """Random compositions of linear modules against their closed form."""
+    folder = tmp_path_factory.mktemp("random")
+    names = [f"from_{index}" for index in range(len(makes))]
+    rows = [number(f"w_{name}", round(weights[i], 6), "dimensionless") for i, name in enumerate(names)]
+    rows += [number(f"{name}.v_make", round(makes[i], 6), "nM_per_day") for i, name in enumerate(names)]
+    composition = load(
+        folder,
+        {"down.c_in": " + ".join(f"w_{name}*{name}.c_a" for name in names)},
+        rows,
+        instances={**dict.fromkeys(names, "source"), "down": "sink"},
+        more=f"{'shared = [`all`]' if shared else ''}\ngroups = {{all = {names}}}".replace("`", "'"),
+    )
+    model = cascade.compose(composition)
+    result = cascade.simulate(model, days=30, points=4, solver=cascade.Solver(relative_tolerance=1e-9))
+    time = result["time"].values
+    total = sum(rows[i].nominal * rows[len(names) + i].nominal for i in range(len(names)))
+    fed = 0.3 * total / 0.5 * ((1 - np.exp(-0.2 * time)) / 0.2 - (np.exp(-0.2 * time) - np.exp(-0.5 * time)) / 0.3)
+    np.testing.assert_allclose(result["down__c_b"], np.exp(-0.2 * time) + fed, rtol=1e-6)
+    assert ("all__k_lose" in model.table) == (shared and len(names) > 1)

@@ -8,7 +8,7 @@ import xarray as xr
 
 import cascade
 
-# Capture efficiency (fitted to Janni 2016 with the prototype), blood volume and the CellSearch tube.
+# Capture efficiency (fitted to Janni 2016 with an earlier form of the model), blood volume and the CellSearch tube.
 CAPTURE, BLOOD_LITRE, TUBE_LITRE = 0.0435, 5.0, 0.0075
 INFLOW = ("v_shed_single", "v_shed_cluster", "v_lymph")
 DUO = """
@@ -81,7 +81,7 @@ def test_half_lives_after_the_inflow_stops(stopped):
 def test_two_days_after_resection_only_the_lymph_tail_is_left(stopped):
     left = (stopped["n_ctc"].isel(time=-1) / stopped["n_ctc"].isel(time=0)).values
     assert left[0] < left[1] < 5e-3
-    assert left[1] == pytest.approx(8.9e-4, rel=0.1)  # prototype
+    assert left[1] == pytest.approx(8.9e-4, rel=0.1)  # value of an earlier form of the model
 
 
 def test_cells_are_balanced(model):
@@ -110,7 +110,7 @@ def test_ctc_rise_in_proportion_to_the_escape_fraction(model):
 
 
 def test_nk_cells_and_platelets(model):
-    """Scenario ratios of the prototype: no NK 1.38, threefold NK 0.65, no platelets 0.92."""
+    """Scenario ratios of an earlier form of the model: no NK 1.38, threefold NK 0.65, no platelets 0.92."""
     values = {
         "f_nk": xr.DataArray([1.0, 0.0, 3.0, 1.0, 0.0], dims="case"),
         "f_platelet": xr.DataArray([1.0, 1.0, 1.0, 0.0, 0.0], dims="case"),

@@ -134,7 +134,7 @@ def test_hif_is_maximal_at_half_a_percent_and_falls_with_oxygen(titration: xr.Da
     ("percent", "fold"), [(10, 1.17), (5, 1.75), (3, 2.82), (2, 4.23), (1.5, 5.42), (1, 6.98), (0.5, 8.54), (0.1, 9.20)]
 )
 def test_hif_protein_matches_the_reference_runs(titration: xr.DataArray, percent: float, fold: float) -> None:
-    """Fold over 21 %, 4 h, of the prototype in hours."""
+    """Fold over 21 %, 4 h, of an earlier form of the model in hours."""
     assert float(titration.sel(percent=percent) / titration.sel(percent=21)) == pytest.approx(fold, rel=0.01)
 
 
@@ -150,7 +150,7 @@ def test_hif_overshoots_and_phd_pulls_it_down(one_percent: xr.Dataset) -> None:
 def test_hif_is_lost_within_minutes_of_reoxygenation(
     model: cascade.Model, one_percent: xr.Dataset, hours: float, reference: float
 ) -> None:
-    """Sooner after a longer hypoxia, in which PHD was induced; the first reference is that of the prototype."""
+    """Sooner after longer hypoxia, in which PHD was induced; the first reference is of an earlier form of the model."""
     published = 5  # min, half-life up to about 8 min (Wang 1995, Jewell 2001)
     start = one_percent.sel(time=[hours * HOUR], method="nearest")
     hif = cascade.simulate(model, days=60 * MINUTE, points=601, values=clamp(AIR, start))["c_hif_alpha"]

@@ -99,7 +99,7 @@ def test_phenotypes_follow_the_emt_score(model):
     assert 0.4 <= score[np.argmax(hybrid)] <= 0.7
     assert run["f_epithelial"].values[0] == pytest.approx(1, abs=1e-9)
     assert mesenchymal[-1] == pytest.approx(1, abs=1e-9)
-    # Table of the prototype's equilibrium, to its printed digits.
+    # Table of the equilibrium of an earlier form of the model, to its printed digits.
     printed = [0, 1, 2, 4, 6, 8, 10]
     np.testing.assert_allclose(hybrid[printed], [0, 0.045, 0.127, 0.310, 0.378, 0.258, 0], atol=6e-4)
     np.testing.assert_allclose(mesenchymal[printed], [0, 0.003, 0.021, 0.138, 0.378, 0.688, 1], atol=6e-4)
