@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -47,6 +47,12 @@ def _numbers(parameters: Sequence[Parameter], most: int = 200) -> str:
     return _table(("id", "value", "unit", "evidence", "source", "how"), rows) + rest
 
 
+def _instances(instances: Mapping[str, str]) -> str:
+    modules = dict.fromkeys(instances.values())
+    rows = [(module, ", ".join(name for name, found in instances.items() if found == module)) for module in modules]
+    return _table(("module", "instances"), rows)
+
+
 def module_html(module: Module) -> str:
     """View of a module: ports with direction and unit, numbers with source."""
     ports = _table(
@@ -62,7 +68,7 @@ def module_html(module: Module) -> str:
 
 def composition_html(composition: Composition) -> str:
     """View of a composition: instances, joins, own values."""
-    instances = _table(("instance", "module"), [(name, m.name) for name, m in composition.instances.items()])
+    instances = _instances({name: module.name for name, module in composition.instances.items()})
     joins = _table(("input", "driven by"), [(join.reader, join.formula) for join in composition.joins])
     own = [*composition.parameters, *composition.overrides.values()]
     return _page(
@@ -76,7 +82,7 @@ def composition_html(composition: Composition) -> str:
 
 def model_html(model: Model) -> str:
     """View of a model: instances, wiring with units, interventions, numbers with source."""
-    instances = _table(("instance", "module"), model.instances.items())
+    instances = _instances(model.instances)
     wires = _table(("input", "driven by", "unit"), [(w.reader, w.formula, w.unit) for w in model.wiring])
     therapy = [(i.label or i.target, i.target, f"x {i.factor:g}", i.start, i.stop or "") for i in model.interventions]
     parts = [instances, _fold(f"wiring: {len(model.wiring)} inputs", wires)]
