@@ -43,6 +43,8 @@ def compose(source: Module | Composition) -> Model:
 def _single(module: Module) -> Model:
     document = _sbml.read_document(module.sbml, module.name)
     document.disablePackage(_COMP, "comp")
+    # a simulator may crash on what this finds, for example an id that stands twice
+    _refuse(document, module.name)
     ids = {name: name for name in _symbols(document.getModel())}
     ids |= {f"{module.name}.{name}": name for name in ids}
     return Model(

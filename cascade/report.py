@@ -177,9 +177,8 @@ def _context(model: Model, ranking: xr.Dataset, untreated: xr.Dataset, command: 
         "relevant": verdict.percent(float(attrs["relevant_share"])),
         "uncertain": sum(p.estimate for p in model.parameters),
         "window_words": f"{main}: {share} of the activity blocked, or as much added",
-        "untreated_caption": "The patient with nominal parameters, untreated. Metastases are expected numbers: the mean over"
-        " patients with these parameters, most of whom have none."
-        + (" The dotted line marks surgery." if surgery else ""),
+        "untreated_caption": "The patient with nominal parameters, untreated. Metastases are expected numbers: means"
+        " over patients with these parameters." + (" The dotted line marks surgery." if surgery else ""),
         "evidence": verdict.evidence_counts(model),
         "assumed": verdict.assumed(ranking),
         "reasons": verdict.reasons(ranking),

@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from folders import make_module
 
 import cascade
 from cascade import _sbml, errors
@@ -71,6 +72,15 @@ def test_hostile_text_never_reaches_a_parser_that_it_could_crash(name):
     text, message = HOSTILE[name]
     with pytest.raises(SBMLError, match=message):
         _sbml.read_document(text, "file.xml")
+
+
+def test_an_id_that_stands_twice_is_an_error_not_a_crash(tmp_path):
+    """libRoadRunner 2.10 ends the process on such a document."""
+    folder = make_module(tmp_path, "source")
+    path = folder / "source.xml"
+    path.write_text(path.read_text().replace('id="lose"', 'id="make"'))
+    with pytest.raises(SBMLError, match="make"):
+        cascade.compose(cascade.load_module(folder))
 
 
 @pytest.mark.slow
