@@ -66,6 +66,10 @@ def composition_folder(name: str | Path) -> Path:
         path = path.parent
     if (path / "composition.toml").is_file():
         return path.resolve()
+    if path.is_dir():
+        raise CompositionError(
+            f"{path} is neither a module (it has no {path.resolve().name}.ant) nor a composition (no composition.toml)"
+        )
     raise unknown_name("composition", str(name), composition_names(), "the catalog, and no folder has this path")
 
 

@@ -181,13 +181,14 @@ def simulate(
 def _pairs(items: list[str] | None, option: str) -> dict[str, float]:
     pairs: dict[str, float] = {}
     for item in items or []:
-        key, mark, value = item.partition("=")
+        key, _, value = (part.strip() for part in item.partition("="))
         try:
-            pairs[key.strip()] = float(value)
+            number = float(value)
         except ValueError:
-            mark = ""
-        if not mark:
-            raise CascadeError(f"{option} {item!r}: write it as ID=NUMBER, for example {option} k_clear=0.5")
+            raise CascadeError(f"{option} {item!r}: write it as ID=NUMBER, for example {option} k_clear=0.5") from None
+        if key in pairs:
+            raise CascadeError(f"{option} gives {key!r} twice; give it once")
+        pairs[key] = number
     return pairs
 
 
