@@ -2,6 +2,9 @@
 
 A run in this process cannot be interrupted, so it gets a budget of solver steps; a run that needs more goes to a worker
 process, which is killed when the run exceeds its time limit. Where a run is made never changes its numbers.
+
+Why no library does this: multiprocessing and pebble can end a worker, but run the user's script again in each unless
+it has a `__main__` guard; joblib (loky) needs no guard, but cannot stop a single run.
 """
 
 from __future__ import annotations
