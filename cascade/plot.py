@@ -54,10 +54,11 @@ def trajectories(
     days = dataset["time"].values
     long = days[-1] - days[0] > 730.5
     time = days / 365.25 if long else days
+    labels = _labels(dataset, names)
     for name, color in zip(names, COLORS * (1 + len(names) // len(COLORS)), strict=False):
         values = dataset[name].transpose(..., "time").values.reshape(-1, len(days))
         values = np.where(values > 0, values, np.nan) if log else values
-        label = str(dataset[name].attrs.get("long_name", name))
+        label = labels[name]
         if len(values) == 1:
             axis.plot(time, values[0], color=color, linewidth=1.8, label=label)
         elif np.isfinite(values).any():
@@ -85,6 +86,16 @@ def _default(dataset: xr.Dataset) -> list[str]:
     if not moving:
         raise AnalysisError("the dataset holds no trajectory to draw; record at least one variable")
     return [name for name in moving if dataset[name].attrs.get("units") == dataset[moving[0]].attrs.get("units")][:8]
+
+
+def _labels(dataset: xr.Dataset, names: list[str]) -> dict[str, str]:
+    """Return the display names; where two are the same, with the instance that each belongs to."""
+    plain = {name: str(dataset[name].attrs.get("long_name", name)) for name in names}
+    shown = list(plain.values())
+    return {
+        name: f"{label} ({name.partition('__')[0]})" if shown.count(label) > 1 and "__" in name else label
+        for name, label in plain.items()
+    }
 
 
 def _scale_log(axis: Axes, dataset: xr.Dataset, names: list[str], decades: float) -> None:

@@ -30,6 +30,7 @@ COLUMNS = {
 }
 """Column of the shipped modules; any other module stands in the first one."""
 
+_FIGURE_WIDTH = 13.0  # inches at which text and boxes fit
 _WIDTH, _PITCH, _LINE, _GAP = 2.9, 3.9, 0.25, 0.8
 _SHADES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#A6761D", "#56B4E9", "#7570B3", "#444444", "#E69F00")
 
@@ -81,13 +82,18 @@ def draw_wiring(model: Model, axis: Axes | None = None) -> Axes:
     boxes = _boxes(model)
     pairs = _pairs(model.wiring, boxes)
     _place(boxes)
+    scale = 1.0
     if axis is None:
         import matplotlib.pyplot as plt
 
-        axis = plt.subplots(figsize=(13, 5.6), layout="constrained")[1]
+        axis = plt.subplots(figsize=(_FIGURE_WIDTH, 5.6), layout="constrained")[1]
+    else:
+        # text has a size in points, boxes in units of the axis: smaller axes get smaller text
+        width = axis.get_window_extent().width / axis.figure.dpi
+        scale = min(1.0, float(width) / _FIGURE_WIDTH)
     _draw_arrows(axis, boxes, pairs)
     for box in boxes:
-        _draw_box(axis, box)
+        _draw_box(axis, box, scale)
     axis.set_aspect("equal")
     axis.autoscale_view()
     axis.margins(0.02)
@@ -137,7 +143,7 @@ def _place(boxes: list[Box]) -> None:
             stack[0].level, stack[-1].level = 1, -1
 
 
-def _draw_box(axis: Axes, box: Box) -> None:
+def _draw_box(axis: Axes, box: Box, scale: float) -> None:
     from matplotlib.patches import FancyBboxPatch
 
     corner = (box.x - _WIDTH / 2, box.y - box.height / 2)
@@ -147,12 +153,12 @@ def _draw_box(axis: Axes, box: Box) -> None:
                        linewidth=1.8, zorder=3)
     )  # fmt: skip
     top = box.y + box.height / 2
-    axis.text(box.x, top - 0.25, box.title, ha="center", va="center", fontsize=10.5, fontweight="bold",
+    axis.text(box.x, top - 0.25, box.title, ha="center", va="center", fontsize=10.5 * scale, fontweight="bold",
               color=box.color, zorder=4)  # fmt: skip
     for row, line in enumerate(box.lines):
         height = top - 0.5 - _LINE * (row + 0.35)
-        axis.text(box.x - _WIDTH / 2 + 0.12, height, line, ha="left", va="center", fontsize=7.6, color="#333333",
-                  zorder=4)  # fmt: skip
+        axis.text(box.x - _WIDTH / 2 + 0.12, height, line, ha="left", va="center", fontsize=7.6 * scale,
+                  color="#333333", zorder=4)  # fmt: skip
 
 
 def _draw_arrows(axis: Axes, boxes: list[Box], pairs: list[tuple[int, int, int]]) -> None:
