@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cascade.compose import compose as compose
     from cascade.errors import CascadeError as CascadeError
     from cascade.export import export as export
+    from cascade.ranking import ranking_table as ranking_table
     from cascade.readouts import readout as readout
     from cascade.report import write_report as write_report
     from cascade.simulate import simulate as simulate
@@ -51,6 +52,7 @@ _HOME = {
     "load_module": "catalogue",
     "module_names": "catalogue",
     "rank_targets": "targets",
+    "ranking_table": "ranking",
     "readout": "readouts",
     "simulate": "simulate",
     "treat": "therapy",
@@ -74,6 +76,7 @@ __all__ = [
     "load_module",
     "module_names",
     "rank_targets",
+    "ranking_table",
     "readout",
     "simulate",
     "treat",

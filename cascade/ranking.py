@@ -7,12 +7,14 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cascade.errors import unknown_name
 from cascade.readouts import effect, find_readout
 from cascade.sensitivity import summarize_ranks
 from cascade.sensitivity.ranks import TOP
 
 if TYPE_CHECKING:
     import numpy as np
+    import pandas as pd
     import xarray as xr
 
 RELEVANT = 0.10
@@ -192,3 +194,51 @@ def _share(condition: np.ndarray, known: np.ndarray) -> np.ndarray:
 
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray((condition & known).sum(axis=0) / known.sum(axis=0))
+
+
+_COLUMNS = {
+    "target_name": "target",
+    "drug_class": "drug class",
+    "stage": "stage",
+    "effect_mean": "effect",
+    "effect_lower": "95 % from",
+    "effect_upper": "95 % to",
+    "hazard_ratio_median": "median hazard ratio",
+    "p_relevant": "P(helps by 10 %)",
+    "p_top": "P(top 5)",
+    "rank_lower": "rank 95 % from",
+    "rank_upper": "rank 95 % to",
+    "group": "group of ties",
+}
+
+
+def ranking_table(ranking: xr.Dataset, window: str | None = None) -> pd.DataFrame:
+    """Return a ranking as a table to read, one row per target in the order of the ranks.
+
+    Parameters
+    ----------
+    ranking : xarray.Dataset
+        Result of `cascade.rank_targets`.
+    window : str, optional
+        One of `ranking.window`; by default the one by which the targets are sorted.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Indexed by rank. `effect` is the mean over patients of the paired change of the readout, in its unit.
+
+    Raises
+    ------
+    UnknownNameError
+        If the window was not computed.
+    """
+    import pandas
+
+    known = [str(name) for name in ranking["window"].values]
+    chosen = window or str(ranking.attrs["window"])
+    if chosen not in known:
+        raise unknown_name("window", chosen, known, "this ranking")
+    table = ranking.sel(window=chosen)
+    columns = {title: table[name].values for name, title in _COLUMNS.items() if name in table.variables}
+    index = pandas.Index(table["rank"].values, name="rank")
+    return pandas.DataFrame(columns, index=index).sort_index()

@@ -89,7 +89,10 @@ def draw_wiring(model: Model, axis: Axes | None = None) -> Axes:
         axis = plt.subplots(figsize=(_FIGURE_WIDTH, 5.6), layout="constrained")[1]
     else:
         # text has a size in points, boxes in units of the axis: smaller axes get smaller text
-        width = axis.get_window_extent().width / axis.figure.dpi
+        figure = axis.get_figure(root=True)
+        assert figure is not None
+        figure.draw_without_rendering()
+        width = axis.get_window_extent().width / figure.dpi
         scale = min(1.0, float(width) / _FIGURE_WIDTH)
     _draw_arrows(axis, boxes, pairs)
     for box in boxes:

@@ -14,6 +14,7 @@ import xarray as xr
 
 from cascade.catalogue import library_folder
 from cascade.errors import AnalysisError, TableError, UnknownNameError
+from cascade.ranking import ranking_table
 from cascade.specs import Model, Parameter
 from cascade.target_table import COLUMNS, Target, parse_acts, read_targets, resolve_acts
 from cascade.targets import rank_targets
@@ -98,6 +99,16 @@ def test_known_order_is_found_with_confidence(ranking: xr.Dataset) -> None:
     assert main["group"].values.tolist() == [1, 2, 2, 3]  # b and c have the same weight: tied
     assert main["rank_upper"].values[1] == 3 and main["rank_lower"].values[2] == 2
     assert ranking.attrs["window"] == "lifelong"  # without a surgery there is no adjuvant window
+
+
+def test_table_reads_in_the_order_of_the_ranks(ranking: xr.Dataset) -> None:
+    table = ranking_table(ranking)
+    assert list(table.index) == sorted(table.index) and len(table) == ranking.sizes["target"]
+    assert (table["95 % from"] <= table["effect"]).all() and (table["effect"] <= table["95 % to"]).all()
+    best = ranking["rank"].sel(window=ranking.attrs["window"]).argmin("target")
+    assert table.iloc[0]["target"] == str(ranking["target_name"][int(best)].item())
+    with pytest.raises(UnknownNameError, match="no window 'never'"):
+        ranking_table(ranking, "never")
 
 
 def test_effect_of_a_block_is_exact(ranking: xr.Dataset) -> None:
