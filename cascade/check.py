@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from cascade.catalogue import (
 from cascade.compose import compose
 from cascade.errors import CascadeError
 from cascade.evidence import EVIDENCE, check_parameters, read_parameters
-from cascade.specs import Issue, Model, Parameter, Report
+from cascade.specs import Composition, Issue, Model, Parameter, Report
 
 
 def check(name: str | Path) -> Report:
@@ -98,6 +99,7 @@ def _check_composition(folder: Path) -> Report:
         if (folder / "parameters.tsv").is_file():
             issues += check_parameters(folder / "parameters.tsv", bibliography_keys(folder))
         composition = load_composition(folder)
+        issues += _check_unused(composition)
         composed = compose(composition)
         parameters = composed.parameters
         model = libsbml.readSBMLFromString(composed.flat).getModel()
@@ -105,6 +107,18 @@ def _check_composition(folder: Path) -> Report:
     except CascadeError as error:
         issues.append(Issue(severity="error", where=folder.name, what=str(error)))
     return _report(folder.name, issues, parameters, model)
+
+
+def _check_unused(composition: Composition) -> Iterator[Issue]:
+    used = {name for join in composition.joins for name in re.findall(r"[A-Za-z]\w*", join.formula)}
+    for row in composition.parameters:
+        if row.id not in used:
+            yield Issue(
+                severity="error",
+                where=f"{composition.name}: parameters.tsv",
+                what=f"{row.id} is used in no join",
+                fix="remove the row, or write instance.parameter to give an instance a value of its own",
+            )
 
 
 def _check_model(model: Model) -> list[Issue]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import xarray as xr
-from folders import make_composition, make_module
+from folders import make_composition, make_module, number
 
 import cascade
 
@@ -59,6 +59,12 @@ def test_check_of_a_composition_names_the_wrong_join(tmp_path):
     failed = run("check", str(folder))
     assert failed.returncode == 1
     assert "no port 'c_x' in 'up' (module 'source'), in join 'down.c_in' = 'up.c_x'" in failed.stdout
+
+
+def test_check_finds_a_constant_that_no_join_uses(tmp_path):
+    folder = make_composition(tmp_path, {"down.c_in": "up.c_a"}, [number("w_idle", 1, "dimensionless")])
+    failed = run("check", str(folder))
+    assert failed.returncode == 1 and "w_idle is used in no join" in failed.stdout
 
 
 def test_build_writes_the_document_and_fails_on_errors(module):
