@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import pytest
+from hypothesis import settings
 
 from cascade._canonical import symbol_table
 from cascade.specs import Model, Parameter
+
+
+# Shared machines are slow at times; a push is judged on the same examples each time.
+settings.register_profile("shared", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("shared")
 
 
 def sbml_of(text: str) -> str:
