@@ -11,7 +11,6 @@ from hypothesis import settings
 from cascade._canonical import symbol_table
 from cascade.specs import Model, Parameter
 
-
 # Shared machines are slow at times; a push is judged on the same examples each time.
 settings.register_profile("shared", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("shared")
