@@ -44,6 +44,8 @@ def check(name: str | Path) -> Report:
     UnknownNameError
         If there is no such module or composition.
     """
+    if not isinstance(name, str | Path):
+        raise CascadeError(f"check() was given {name!r}; give a shipped name or the path of a folder")
     return _check_module(module_folder(name)) if is_module(name) else _check_composition(composition_folder(name))
 
 

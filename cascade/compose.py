@@ -13,6 +13,7 @@ from cascade.errors import CompositionError, SBMLError
 from cascade.hierarchy import signal, write_hierarchical
 from cascade.joins import Link, resolve, shares, token
 from cascade.specs import Composition, Model, Module, Parameter, Wire
+from cascade.units import same_unit
 
 _COMP = "http://www.sbml.org/sbml/level3/version1/comp/version1"
 _RESERVED = ("joined_", "input_", "value_")
@@ -37,7 +38,11 @@ def compose(source: Module | Composition) -> Model:
     SBMLError
         If libSBML finds an error in the hierarchical or the flat document, or an element was lost.
     """
-    return _single(source) if isinstance(source, Module) else _composed(source)
+    if isinstance(source, Module):
+        return _single(source)
+    if isinstance(source, Composition):
+        return _composed(source)
+    raise CompositionError(f"compose() was given {source!r}; give what load_module() or load_composition() returned")
 
 
 def _single(module: Module) -> Model:
@@ -89,13 +94,16 @@ def _check_names(composition: Composition) -> None:
     for name in (*composition.instances, *composition.groups):
         if "__" in name or name.startswith(_RESERVED):
             problems.append(f"instance name {name!r} is reserved; use snake case without double underscores")
-    for name in composition.overrides:
+    for name, row in composition.overrides.items():
         instance, _, parameter = name.partition(".")
         module = composition.instances.get(instance)
+        units = {own.id: own.unit for own in module.parameters} if module else {}
         if module is None:
             problems.append(f"value of {name!r}: no instance {instance!r}; known: {', '.join(composition.instances)}")
-        elif parameter not in {row.id for row in module.parameters}:
+        elif parameter not in units:
             problems.append(f"value of {name!r}: module {module.name!r} has no parameter {parameter!r}")
+        elif not same_unit(row.unit, units[parameter]):
+            problems.append(f"value of {name!r} is in {row.unit}, but module {module.name!r} has {units[parameter]}")
     for row in composition.parameters:
         if "__" in row.id or row.id.startswith(_RESERVED):
             problems.append(f"parameter id {row.id!r} is reserved; use snake case without double underscores")

@@ -94,6 +94,8 @@ def simulate(
     -----
     Costs about 0.1 to 1 s to compile a model and 1 to 100 ms per run.
     """
+    if not isinstance(model, Model):
+        raise ValueSettingError(f"simulate() was given {model!r}; give a Model, made by compose()")
     solver = solver or Solver()
     duration = _duration(days, years)
     _check_points(points)

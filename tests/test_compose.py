@@ -110,6 +110,21 @@ def test_a_value_for_nothing_is_refused(tmp_path, name):
         cascade.compose(load(tmp_path, rows=[*OWN, number(name, 1, "per_day")]))
 
 
+def test_a_value_in_another_unit_is_refused(tmp_path):
+    with pytest.raises(CompositionError, match=r"value of 'down.k_gain' is in nM, but module 'sink' has per_day"):
+        cascade.compose(load(tmp_path, rows=[*OWN, number("down.k_gain", 1, "nM")]))
+
+
+def test_a_verb_says_what_it_wants(tmp_path):
+    composition = load(tmp_path)
+    with pytest.raises(CompositionError, match=r"compose\(\) was given 'pair'; give what load_module"):
+        cascade.compose("pair")
+    with pytest.raises(cascade.CascadeError, match=r"give a Model, made by compose"):
+        cascade.simulate(composition, days=1)
+    with pytest.raises(cascade.CascadeError, match=r"give a shipped name or the path of a folder"):
+        cascade.check(composition)
+
+
 def test_a_group_shares_what_no_instance_has_of_its_own(tmp_path):
     composition = load(
         tmp_path,
