@@ -1,7 +1,7 @@
 """What do worker processes and a compiled model that is kept save?
 
 Runs the same cohort of the breast model three ways, in turn and several times, and prints ratios of medians: with one
-and with two workers, and one run at a time on a model that is compiled anew for each run. Ratios hold on a noisy machine
+and with two workers, and one run at a time on a model that is compiled anew for each run. Ratios hold on noisy machines
 where seconds do not. The numbers of the runs are compared too: they are the same to the last bit.
 """
 
