@@ -82,13 +82,20 @@ def test_frozen_coupling_gives_the_modules_back(composition):
 
 
 def test_cells_that_leave_the_blood_arrive_somewhere(model, untreated):
-    """Delivered cells are those that arrive in the five organs plus those of the organs that are not modeled."""
-    end = untreated.isel(time=-1)
-    arrived = sum(float(end[f"{organ}__n_arrived"]) for organ in (*DISTANT, "lymph_node"))
-    share = sum(model.parameter(f"{organ}.f_systemic").nominal for organ in DISTANT)
-    assert 0 < share < 1
-    assert arrived <= float(end["circulation__n_delivered"])
-    assert arrived >= float(end["circulation__n_delivered"]) * share
+    """Delivered cells arrive in the five organs, but for the systemic arrests in organs that are not modeled."""
+    per_cluster = model.parameter("n_cells_per_cluster").nominal
+    arrests = (
+        untreated["circulation__v_arrest_single"]
+        + untreated["circulation__v_arrest_cloaked"]
+        + per_cluster * untreated["circulation__v_arrest_cluster"]
+    )
+    before = untreated["time"] < float(untreated["primary_tumor__t_surgery"][-1])
+    arrested = float(arrests.where(before, drop=True).integrate("time"))
+    last = untreated.where(before, drop=True).isel(time=-1)
+    arrived = sum(float(last[f"{organ}__n_arrived"]) for organ in (*DISTANT, "lymph_node"))
+    elsewhere = 1 - sum(model.parameter(f"{organ}.f_systemic").nominal for organ in DISTANT)
+    assert 0 < elsewhere < 1
+    assert float(last["circulation__n_delivered"]) - arrived == pytest.approx(elsewhere * arrested, rel=0.01)
 
 
 def test_tumor_size_feeds_back_on_oxygen_antigen_and_tgf_beta(untreated):
