@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cascade.bifurcation import bifurcation as bifurcation
     from cascade.catalogue import composition_names as composition_names
     from cascade.catalogue import load_composition as load_composition
     from cascade.catalogue import load_module as load_module
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from cascade.therapy import activate as activate
     from cascade.therapy import inhibit as inhibit
     from cascade.therapy import treat as treat
+    from cascade.validation import Qualification as Qualification
+    from cascade.validation import validate as validate
+    from cascade.validation_page import write_validation as write_validation
 
 __version__ = "0.1.0"
 
@@ -41,8 +45,10 @@ _HOME = {
     "Model": "specs",
     "Module": "specs",
     "Parameter": "specs",
+    "Qualification": "validation",
     "Solver": "specs",
     "activate": "therapy",
+    "bifurcation": "bifurcation",
     "check": "check",
     "compose": "compose",
     "composition_names": "catalogue",
@@ -56,7 +62,9 @@ _HOME = {
     "readout": "readouts",
     "simulate": "simulate",
     "treat": "therapy",
+    "validate": "validation",
     "write_report": "report",
+    "write_validation": "validation_page",
 }
 
 __all__ = [
@@ -65,8 +73,10 @@ __all__ = [
     "Model",
     "Module",
     "Parameter",
+    "Qualification",
     "Solver",
     "activate",
+    "bifurcation",
     "check",
     "compose",
     "composition_names",
@@ -80,7 +90,9 @@ __all__ = [
     "readout",
     "simulate",
     "treat",
+    "validate",
     "write_report",
+    "write_validation",
 ]
 
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_DPI = 160
 
 # The palette of Okabe and Ito: told apart by readers with any form of color blindness.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
@@ -85,3 +90,33 @@ def legend(axis: Axes, colors: dict[str, str]) -> None:
             columnspacing=1.2,
             borderaxespad=0.2,
         )
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Make a figure of a size in inches that no window shows."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def embed(figure: Figure, path: Path | None = None) -> str:
+    """Return a figure as the source of an HTML image, and write it to a file if one is given."""
+    import base64
+    from io import BytesIO
+
+    picture = BytesIO()
+    figure.savefig(picture, dpi=_DPI, format="png")
+    if path is not None:
+        path.write_bytes(picture.getvalue())
+    return "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode()
+
+
+def render(template: str, context: dict[str, Any]) -> str:
+    """Fill a page template; texts are escaped."""
+    from pathlib import Path
+
+    import jinja2
+
+    loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    return environment.get_template(template).render(context)

@@ -39,6 +39,13 @@ def composition_names() -> tuple[str, ...]:
     return tuple(sorted(f.name for f in folder.iterdir() if (f / "composition.toml").is_file()))
 
 
+def evidence_names() -> tuple[str, ...]:
+    """Return the shipped modules and compositions that have a table of published facts."""
+    folders = {name: module_folder(name) for name in module_names()}
+    folders |= {name: composition_folder(name) for name in composition_names()}
+    return tuple(name for name, folder in folders.items() if (folder / "evidence.tsv").is_file())
+
+
 def module_folder(name: str | Path) -> Path:
     """Return the folder of a module given by a shipped name or a path.
 

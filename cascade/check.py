@@ -22,6 +22,7 @@ from cascade.catalogue import (
 from cascade.compose import compose
 from cascade.errors import CascadeError
 from cascade.evidence import EVIDENCE, check_parameters, read_parameters
+from cascade.facts import check_facts
 from cascade.specs import Composition, Issue, Model, Parameter, Report
 
 
@@ -70,6 +71,7 @@ def _check_module(folder: Path) -> Report:
     model = None
     try:
         issues += check_parameters(table, bibliography_keys(folder))
+        issues += _check_evidence(folder)
         parameters = read_parameters(table)
         text = build_module(folder)
         document = libsbml.readSBMLFromString(text)
@@ -80,6 +82,12 @@ def _check_module(folder: Path) -> Report:
     except CascadeError as error:
         issues.append(Issue(severity="error", where=folder.name, what=str(error)))
     return _report(folder.name, issues, parameters, model)
+
+
+def _check_evidence(folder: Path) -> list[Issue]:
+    """Check the published facts, if there are any."""
+    path = folder / "evidence.tsv"
+    return check_facts(path, bibliography_keys(folder)) if path.is_file() else []
 
 
 def _check_stale(folder: Path, text: str) -> Iterator[Issue]:
@@ -100,6 +108,7 @@ def _check_composition(folder: Path) -> Report:
     try:
         if (folder / "parameters.tsv").is_file():
             issues += check_parameters(folder / "parameters.tsv", bibliography_keys(folder))
+        issues += _check_evidence(folder)
         composition = load_composition(folder)
         issues += _check_unused(composition)
         composed = compose(composition)

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 import cascade
+from cascade._style import unit_label
 from cascade.errors import CascadeError
 
 if TYPE_CHECKING:
     from cascade.specs import Intervention, Model
+    from cascade.validation import Qualification
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -129,6 +131,106 @@ def build(
 
 
 @app.command(
+    epilog="Examples: `cascade validate`, `cascade validate wnt --out validation`, `cascade validate emt --json`"
+)
+def validate(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Modules or compositions; all if left out.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for validation.html and validation.json.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare models with published facts: what is reproduced, and what is not. Misses are shown, with a reason."""
+    from cascade.catalogue import evidence_names
+    from cascade.validation_page import write_validation
+
+    if out:
+        _check_folder(out)
+    found = [cascade.validate(name, progress=not as_json) for name in names or evidence_names()]
+    if as_json:
+        typer.echo(json.dumps([each.to_json() for each in found], indent=2))
+    else:
+        for each in found:
+            _print_qualification(each)
+        total = sum(len(each.findings) for each in found)
+        typer.echo(f"{sum(each.passed for each in found)} of {total} facts reproduced")
+    if out:
+        typer.echo(f"wrote {write_validation(out, *found)}", err=as_json)
+
+
+def _print_qualification(found: Qualification) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from cascade.validation_page import accepted, short
+
+    title = f"{found.name}: {found.passed} of {len(found.findings)} facts; {found.sourced:.0%} of its constants sourced"
+    table = Table("published fact", "source", "published", "model", "accepted", "", title=title, title_justify="left")
+    for finding in found.findings:
+        fact = finding.fact
+        why = f"\n  {finding.error or fact.note}" if not finding.passed else ""
+        table.add_row(
+            f"{fact.quantity} [{fact.role}]".replace("[", r"\[") + why,
+            ", ".join(fact.source),
+            short(fact.value) or "direction",
+            short(finding.value) or "none",
+            f"{accepted(finding)} {unit_label(fact.unit)}".strip(),
+            "pass" if finding.passed else "[bold red]MISS[/]",
+        )
+    Console(highlight=False).print(table)
+
+
+@app.command(
+    epilog="Example: `cascade bifurcation emt a_drive_basal a_emt --from 0.1 --to 2 --plot emt.png`",
+)
+def bifurcation(
+    name: Name,
+    parameter: Annotated[str, typer.Argument(help="The constant that is scanned up and down.")],
+    output: Annotated[str, typer.Argument(help="The variable that shows the state.")],
+    lower: Annotated[float, typer.Option("--from", help="Lower end of the scan.")],
+    upper: Annotated[float, typer.Option("--to", help="Upper end of the scan.")],
+    points: Annotated[int, typer.Option(help="Values of the parameter.")] = 41,
+    hold: Annotated[float, typer.Option(help="First holding time in days; about the slowest time constant.")] = 50.0,
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="ID=VALUE", help="Set a parameter.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the result: .nc")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Write a figure: .png, .svg or .pdf")] = None,
+) -> None:
+    """Find the tipping points of a switch: where a state is lost when a parameter rises, and when it falls again."""
+    _check_suffix(out, (".nc",))
+    _check_suffix(plot, (".png", ".svg", ".pdf"))
+    found = cascade.bifurcation(
+        _model(name),
+        parameter,
+        output,
+        lower=lower,
+        upper=upper,
+        points=points,
+        hold=hold,
+        values=_pairs(settings, "--set"),
+        progress=True,
+    )
+    for index in range(found.sizes["fold"]):
+        fold = found.isel(fold=index)
+        typer.echo(
+            f"{fold['fold_direction'].item()!s:<5} {parameter} = {float(fold['fold_value']):.6g}: {output} "
+            f"{float(fold['fold_before']):.4g} -> {float(fold['fold_after']):.4g}"
+        )
+    if not found.sizes["fold"]:
+        typer.echo("no fold point in this range")
+    if out:
+        found.to_netcdf(out, engine="h5netcdf")
+        typer.echo(f"wrote {out}")
+    if plot:
+        import matplotlib
+
+        from cascade.plot import bifurcation as draw
+
+        matplotlib.use("Agg")
+        _save(draw(found), plot)
+        typer.echo(f"wrote {plot}")
+
+
+@app.command(
     epilog="Examples: `cascade simulate breast --years 10 --plot run.png`, `cascade simulate tgf_beta --days 1 "
     "--set init_tgfb=0.05 --out run.csv`, `cascade simulate breast --years 15 --inhibit tgf_beta__k_phosphorylate=0.8`"
 )
@@ -217,10 +319,14 @@ def _write_plot(result: Any, path: Path, record: list[str] | None) -> None:
 
     from cascade.plot import trajectories
 
-    figure, axis = plt.subplots(figsize=(9, 5), layout="constrained")
-    trajectories(result, record, axis=axis)
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+    _save(trajectories(result, record, axis=plt.subplots(figsize=(9, 5), layout="constrained")[1]), path)
+
+
+def _save(axis: Any, path: Path) -> None:
+    import matplotlib.pyplot as plt
+
+    axis.figure.savefig(path, dpi=150)
+    plt.close(axis.figure)
 
 
 @app.command(epilog="Examples: `cascade rank breast --quick --out rank`, `cascade rank breast --readout p_overt_10y`")

@@ -309,3 +309,41 @@ def _morris_scatter(axis: Axes, table: xr.Dataset, colors: list[str], shown: int
     axis.set_ylim(0, limit)
     axis.set_xlabel("μ* (mean absolute elementary effect)", fontsize=10)
     axis.set_ylabel("σ (spread of elementary effects)", fontsize=10)
+
+
+def bifurcation(found: xr.Dataset, axis: Axes | None = None) -> Axes:
+    """Draw the branches of a bifurcation scan and mark where a state is lost.
+
+    Parameters
+    ----------
+    found : xarray.Dataset
+        Result of `cascade.bifurcation`.
+    axis : matplotlib.axes.Axes, optional
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    axis = new_axis(axis, (5.6, 3.8))
+    curve = next(v for v in found.data_vars.values() if "direction" in v.dims)
+    across = next(str(dim) for dim in curve.dims if dim != "direction")
+    colors = {"up": COLORS[0], "down": COLORS[1]}
+    for direction, color in colors.items():
+        axis.plot(
+            found[across], curve.sel(direction=direction), color=color, linewidth=1.8, label=f"{direction}ward scan"
+        )
+    for index in range(found.sizes["fold"]):
+        fold = found.isel(fold=index)
+        value, before, after = (float(fold[name]) for name in ("fold_value", "fold_before", "fold_after"))
+        color = colors[str(fold["fold_direction"].item())]
+        axis.annotate("", (value, after), (value, before), arrowprops={"arrowstyle": "->", "color": color})
+        axis.annotate(
+            f"{value:.3g}", (value, (before + after) / 2), (4, 0), textcoords="offset points", color=color, fontsize=8.5
+        )
+    for name, label in ((across, axis.set_xlabel), (str(curve.name), axis.set_ylabel)):
+        attrs = found[name].attrs
+        unit = unit_label(str(attrs.get("units", "")))
+        label(f"{attrs.get('long_name', name)}" + (f" ({unit})" if unit else ""))
+    axis.legend(frameon=False, fontsize=9)
+    clean(axis)
+    return axis

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cascade import plot, verdict
+from cascade._style import embed, new_figure, render
 from cascade.errors import AnalysisError
 from cascade.wiring import draw_wiring
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from cascade.specs import Model
 
-_DPI = 160
 DRAWN = 30
 """Targets in the forest plot of the report; the table holds all."""
 
@@ -56,11 +55,13 @@ def write_report(folder: str | Path, model: Model, ranking: xr.Dataset, untreate
     _write_table(folder / "ranking.csv", ranking)
     ranking.to_netcdf(folder / "ranking.nc")
     figures = {
-        name: _embed(figure, folder / "figures" / f"{name}.png")
+        name: embed(figure, folder / "figures" / f"{name}.png")
         for name, figure in _figures(model, ranking, untreated).items()
     }
     page = folder / "report.html"
-    page.write_text(_render(_context(model, ranking, untreated, command) | {"figures": figures}), encoding="utf-8")
+    page.write_text(
+        render("report.html.j2", _context(model, ranking, untreated, command) | {"figures": figures}), encoding="utf-8"
+    )
     return page
 
 
@@ -89,22 +90,16 @@ def _write_table(path: Path, ranking: xr.Dataset) -> None:
                 writer.writerow([safe_cell(cell) for cell in cells])
 
 
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
-
-
 def _figures(model: Model, ranking: xr.Dataset, untreated: xr.Dataset) -> dict[str, Figure]:
     figures: dict[str, Figure] = {}
     if ranking["rank"].sel(window=ranking.attrs["window"]).notnull().any():
         figures["forest"] = _draw_forest(ranking)
     if "mu_star" in ranking and ranking["mu_star"].notnull().any():
-        figures["morris"] = _figure(8.6, 6.2)
+        figures["morris"] = new_figure(8.6, 6.2)
         plot.morris(ranking, figures["morris"].subplots(), top=20)
     figures["untreated"] = _draw_untreated(untreated)
     if len(model.instances) > 1:
-        figures["wiring"] = _figure(13, 5.6)
+        figures["wiring"] = new_figure(13, 5.6)
         draw_wiring(model, figures["wiring"].subplots())
     return figures
 
@@ -112,7 +107,7 @@ def _figures(model: Model, ranking: xr.Dataset, untreated: xr.Dataset) -> dict[s
 def _draw_forest(ranking: xr.Dataset) -> Figure:
     """Effects and hazard ratios side by side, one row per target."""
     shown = min(DRAWN, ranking.sizes["target"])
-    figure = _figure(11, 1.6 + 0.26 * shown)
+    figure = new_figure(11, 1.6 + 0.26 * shown)
     left, right = figure.subplots(1, 2, sharey=True, width_ratios=(1.2, 1))
     plot.forest(ranking, left, top=shown)
     plot.forest(ranking, right, top=shown, measure="hazard_ratio")
@@ -131,7 +126,7 @@ def _draw_untreated(untreated: xr.Dataset) -> Figure:
             raise AnalysisError("the untreated dataset holds no trajectory; simulate it with all variables recorded")
         panels = [((name,), None) for name in drawable[:4]]
     rows = (len(panels) + 1) // 2
-    figure = _figure(11, 3.2 * rows)
+    figure = new_figure(11, 3.2 * rows)
     axes = figure.subplots(rows, 2, squeeze=False).ravel()
     for axis, (names, decades) in zip(axes, panels, strict=False):
         plot.trajectories(untreated, names, axis, log=decades is not None, decades=decades or 12)
@@ -149,11 +144,6 @@ def _mark_surgery(axis: Any, untreated: xr.Dataset) -> None:
     if 0 <= when <= days[-1]:
         years = days[-1] - days[0] > 730.5
         axis.axvline(when / 365.25 if years else when, color="#666666", linewidth=1, linestyle=":")
-
-
-def _embed(figure: Figure, path: Path) -> str:
-    figure.savefig(path, dpi=_DPI)
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
 
 
 def _context(model: Model, ranking: xr.Dataset, untreated: xr.Dataset, command: str) -> dict[str, Any]:
@@ -213,11 +203,3 @@ def _provenance(model: Model, ranking: xr.Dataset) -> list[tuple[str, str]]:
             f"this one has {model.hash[:12]}...); rank this model again"
         )
     return found
-
-
-def _render(context: dict[str, Any]) -> str:
-    import jinja2
-
-    loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
-    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    return environment.get_template("report.html.j2").render(context)

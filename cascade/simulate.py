@@ -110,7 +110,7 @@ def simulate(
     job = _job(canonical, symbols, keys, recorded, duration, points, solver)
     data, status, rung = _run(job, table, workers, progress)
     dataset = _dataset(job, [symbols[name] for name in recorded], sample, data, status, rung)
-    dataset.attrs = _provenance(model, solver, values or {}, keys, arrays, table)
+    dataset.attrs = provenance(model, solver, values or {}) | _values_used(keys, arrays, table)
     return dataset
 
 
@@ -241,15 +241,16 @@ def _dataset(
     return xr.Dataset(variables, coords={**dict(sample.coords), "time": time})
 
 
-def _provenance(
-    model: Model,
-    solver: Solver,
-    values: Mapping[str, Any],
-    keys: tuple[str, ...],
-    arrays: list[xr.DataArray],
-    table: NDArray[np.float64],
-) -> dict[str, Any]:
-    """Return what a reader needs to repeat the run; texts and numbers only, so that every format takes it."""
+def single_job(
+    model: Model, keys: tuple[str, ...], record: tuple[str, ...], days: float, points: int, solver: Solver
+) -> Job:
+    """Return the job of an analysis that runs one engine many times itself; names are flat ids."""
+    symbols = symbol_table(model.flat)
+    return _job(canonicalize(model.flat, keys), symbols, keys, record, days, points, solver)
+
+
+def provenance(model: Model, solver: Solver, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a reader needs to repeat a run; texts and numbers only, so that every format takes it."""
     from importlib.metadata import PackageNotFoundError, version
 
     def installed(name: str) -> str:
@@ -258,10 +259,7 @@ def _provenance(
         except PackageNotFoundError:
             return "unknown"
 
-    single = {
-        key: float(a) if not a.ndim else f"array over {list(a.dims)}" for key, a in zip(keys, arrays, strict=True)
-    }
-    found = {
+    found: dict[str, Any] = {
         "model": model.name,
         "model_sha256": model.hash,
         "cascade_version": installed("metastatic-cascade"),
@@ -272,11 +270,16 @@ def _provenance(
         "absolute_tolerance": solver.absolute_tolerance,
         "maximum_steps": solver.maximum_steps,
         "time_limit": solver.time_limit,
-        "values": json.dumps(single),
-        "values_sha256": sha256(table.tobytes()).hexdigest(),
     }
     seeds = [getattr(source, "attrs", {}).get("seed") for source in (values, *values.values())]
     for seed in seeds:
         if seed is not None:
             found["seed"] = int(seed)
     return found
+
+
+def _values_used(keys: tuple[str, ...], arrays: list[xr.DataArray], table: NDArray[np.float64]) -> dict[str, str]:
+    single = {
+        key: float(a) if not a.ndim else f"array over {list(a.dims)}" for key, a in zip(keys, arrays, strict=True)
+    }
+    return {"values": json.dumps(single), "values_sha256": sha256(table.tobytes()).hexdigest()}

@@ -54,7 +54,17 @@ def test_every_command_of_the_readme_exists():
     from cascade.cli import app
 
     named = set(re.findall(r"^cascade (\w+)", README.read_text(encoding="utf-8"), re.MULTILINE))
-    assert named == {"list", "show", "check", "simulate", "rank", "export", "build"}
+    assert named == {
+        "list",
+        "show",
+        "check",
+        "simulate",
+        "validate",
+        "bifurcation",
+        "rank",
+        "export",
+        "build",
+    }
     for name in named:
         result = CliRunner().invoke(app, [name, "--help"])
         assert result.exit_code == 0 and "Example" in result.output, name

@@ -1,0 +1,187 @@
+"""Qualification: does a model reproduce published facts? One table per module or composition, misses included."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cascade._progress import progress_bar
+from cascade.catalogue import composition_folder, is_module, load_composition, load_module, module_folder
+from cascade.compose import compose
+from cascade.errors import CascadeError
+from cascade.experiments import Experiment, read_experiments, run_experiment
+from cascade.facts import Fact, read_facts
+from cascade.measures import Variables, evaluate, evaluate_number
+from cascade.readouts import readout
+from cascade.specs import Model
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """A published fact beside the model's value; `error` says why there is no value."""
+
+    fact: Fact
+    value: float
+    error: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Tell whether the model's value lies in the accepted interval."""
+        return not self.error and self.fact.accepts(self.value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Qualification:
+    """What `validate` found: the findings in the order of `evidence.tsv`, and the runs that they rest on."""
+
+    name: str
+    model_sha256: str
+    findings: tuple[Finding, ...]
+    runs: Mapping[str, xr.Dataset] = field(repr=False)
+    evidence: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def passed(self) -> int:
+        """Number of facts that the model reproduces."""
+        return sum(finding.passed for finding in self.findings)
+
+    @property
+    def sourced(self) -> float:
+        """Share of the constants (inputs from other modules not counted) with a source other than an assumption."""
+        total = sum(self.evidence.values())
+        return 1 - self.evidence.get("assumed", 0) / total if total else float("nan")
+
+    def curve(self, fact: Fact) -> xr.DataArray | None:
+        """Return the curve on which a fact lies, or None if it names none or cannot be drawn."""
+        try:
+            names = {name: Variables(name, run) for name, run in self.runs.items()}
+            found = evaluate(fact.curve, names, _FUNCTIONS) if fact.curve else None
+        except CascadeError:
+            return None
+        return found if getattr(found, "ndim", 0) >= 1 else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the table as plain data; numbers that do not exist are null."""
+        return {
+            "name": self.name,
+            "model_sha256": self.model_sha256,
+            "facts": len(self.findings),
+            "passed": self.passed,
+            "share_not_assumed": None if np.isnan(self.sourced) else self.sourced,
+            "constants_by_evidence": dict(self.evidence),
+            "findings": [_row(finding) for finding in self.findings],
+        }
+
+
+def _row(finding: Finding) -> dict[str, Any]:
+    fact = finding.fact
+    return {
+        "id": fact.id,
+        "quantity": fact.quantity,
+        "conditions": fact.conditions,
+        "published": fact.value,
+        "spread": fact.spread,
+        "accepted": [fact.lower, fact.upper],
+        "unit": fact.unit,
+        "model": finding.value if np.isfinite(finding.value) else None,
+        "passed": finding.passed,
+        "error": finding.error,
+        "role": fact.role,
+        "basis": fact.basis,
+        "source": list(fact.source),
+        "where": fact.where,
+        "note": fact.note,
+        "compute": fact.compute,
+    }
+
+
+def validate(name: str | Path, *, progress: bool = False) -> Qualification:
+    """Compare a module or a composition with the published facts in its `evidence.tsv`.
+
+    Parameters
+    ----------
+    name : str or Path
+        A shipped name or the path of a folder.
+    progress : bool
+        Show a progress bar over the experiments.
+
+    Returns
+    -------
+    Qualification
+        Every fact with the model's value and whether it lies in the accepted interval; misses stay in the table.
+
+    Raises
+    ------
+    CascadeError
+        If there is no such model, it has no `evidence.tsv`, or its files cannot be read.
+
+    Examples
+    --------
+    >>> cascade.validate("tgf_beta").passed
+    """
+    folder = module_folder(name) if is_module(name) else composition_folder(name)
+    if not (folder / "evidence.tsv").is_file():
+        raise CascadeError(f"{folder.name} has no evidence.tsv: no published facts to compare with; see README")
+    facts = read_facts(folder / "evidence.tsv")
+    experiments = read_experiments(folder / "experiments.toml")
+    model = compose(load_module(folder) if is_module(folder) else load_composition(folder))
+    runs, failures = _run_all(model, experiments, progress)
+    names: dict[str, Any] = {key: Variables(key, run) for key, run in runs.items()} | failures
+    return Qualification(
+        name=folder.name,
+        model_sha256=model.hash,
+        findings=tuple(_find(fact, names) for fact in facts),
+        runs=runs,
+        evidence=_evidence(model, folder),
+    )
+
+
+_FUNCTIONS = {"readout": lambda run, name: readout(run.dataset, name)}
+
+
+class _Failed:
+    """An experiment that could not be carried out: whoever reads it learns why."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def __getattr__(self, variable: str) -> Any:
+        raise CascadeError(self.__dict__["_reason"])
+
+
+def _run_all(
+    model: Model, experiments: Mapping[str, Experiment], progress: bool
+) -> tuple[dict[str, xr.Dataset], dict[str, _Failed]]:
+    """Carry out every experiment; one that fails spoils only its own facts."""
+    runs: dict[str, xr.Dataset] = {}
+    failures: dict[str, _Failed] = {}
+    with progress_bar(f"validating {model.name}", len(experiments), progress) as advance:
+        for name, experiment in experiments.items():
+            try:
+                runs[name] = run_experiment(model, experiment)
+            except CascadeError as error:
+                failures[name] = _Failed(str(error))
+            advance()
+    return runs, failures
+
+
+def _find(fact: Fact, names: Mapping[str, Any]) -> Finding:
+    try:
+        value = evaluate_number(fact.compute, names, _FUNCTIONS)
+    except CascadeError as error:
+        return Finding(fact=fact, value=float("nan"), error=str(error))
+    return Finding(fact=fact, value=value, error="" if np.isfinite(value) else "the curve never does this")
+
+
+def _evidence(model: Model, folder: Path) -> dict[str, int]:
+    """Count the constants by evidence; the inputs of a module are stand-alone defaults and carry none."""
+    inputs = {p.id for p in load_module(folder).ports if p.direction == "in"} if is_module(folder) else set()
+    return dict(sorted(Counter(row.evidence for row in model.parameters if row.id not in inputs).items()))
