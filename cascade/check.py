@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import libsbml
 
 from cascade import _sbml
+from cascade._terms import PORT
 from cascade.build import build_module
 from cascade.catalogue import (
     bibliography_keys,
@@ -21,7 +23,7 @@ from cascade.catalogue import (
 )
 from cascade.compose import compose
 from cascade.errors import CascadeError
-from cascade.evidence import EVIDENCE, check_parameters, read_parameters
+from cascade.evidence import EVIDENCE, check_parameters, count_evidence, read_parameters
 from cascade.facts import check_facts
 from cascade.specs import Composition, Issue, Model, Parameter, Report
 
@@ -81,7 +83,17 @@ def _check_module(folder: Path) -> Report:
         issues += _check_model(compose(load_module(folder)))
     except CascadeError as error:
         issues.append(Issue(severity="error", where=folder.name, what=str(error)))
-    return _report(folder.name, issues, parameters, model)
+    report = _report(folder.name, issues, parameters, model)
+    counts = count_evidence(parameters, _inputs(model))
+    sourced = 1 - counts.get("assumed", 0) / max(sum(counts.values()), 1)
+    return replace(report, grades=report.grades | {"constants not assumed": sourced})
+
+
+def _inputs(model: libsbml.Model | None) -> set[str]:
+    """Return the input ports of a built module."""
+    plugin = model.getPlugin("comp") if model is not None else None
+    ports = plugin.getListOfPorts() if plugin is not None else ()
+    return {port.getIdRef() for port in ports if port.getSBOTerm() == PORT["in"]}
 
 
 def _check_evidence(folder: Path) -> list[Issue]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from cascade.errors import TableError
@@ -202,6 +203,11 @@ def _check_prior(row: Parameter, where: str) -> list[Issue]:
     elif row.prior in ("log-normal", "normal") and row.prior_parameters[1] <= 0:
         find(f"the prior's standard deviation is {row.prior_parameters[1]:g}", "give a number above 0")
     return issues
+
+
+def count_evidence(parameters: Iterable[Parameter], inputs: Collection[str] = ()) -> dict[str, int]:
+    """Count constants by evidence; `inputs` of a module are left out, since their values come from other modules."""
+    return dict(sorted(Counter(row.evidence for row in parameters if row.id not in inputs).items()))
 
 
 def write_parameters(path: Path, parameters: Sequence[Parameter]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from cascade._progress import progress_bar
 from cascade.catalogue import composition_folder, is_module, load_composition, load_module, module_folder
 from cascade.compose import compose
 from cascade.errors import CascadeError
+from cascade.evidence import count_evidence
 from cascade.experiments import Experiment, read_experiments, run_experiment
 from cascade.facts import Fact, read_facts
 from cascade.measures import Variables, evaluate, evaluate_number
@@ -182,6 +182,5 @@ def _find(fact: Fact, names: Mapping[str, Any]) -> Finding:
 
 
 def _evidence(model: Model, folder: Path) -> dict[str, int]:
-    """Count the constants by evidence; the inputs of a module are stand-alone defaults and carry none."""
     inputs = {p.id for p in load_module(folder).ports if p.direction == "in"} if is_module(folder) else set()
-    return dict(sorted(Counter(row.evidence for row in model.parameters if row.id not in inputs).items()))
+    return count_evidence(model.parameters, inputs)
