@@ -160,6 +160,7 @@ def validate(
 
 def _print_qualification(found: Qualification) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from cascade.validation_page import accepted, short
@@ -168,16 +169,22 @@ def _print_qualification(found: Qualification) -> None:
     table = Table("published fact", "source", "published", "model", "accepted", "", title=title, title_justify="left")
     for finding in found.findings:
         fact = finding.fact
-        why = f"\n  {finding.error or fact.note}" if not finding.passed else ""
         table.add_row(
-            f"{fact.quantity} [{fact.role}]".replace("[", r"\[") + why,
+            escape(f"{fact.quantity} [{fact.role}]"),
             ", ".join(fact.source),
             short(fact.value) or "direction",
             short(finding.value) or "none",
             f"{accepted(finding)} {unit_label(fact.unit)}".strip(),
             "pass" if finding.passed else "[bold red]MISS[/]",
         )
-    Console(highlight=False).print(table)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 120
+    console.print(table)
+    for finding in found.findings:
+        if not finding.passed:
+            why = finding.error or finding.fact.note
+            console.print(f"[bold red]MISS[/] {escape(finding.fact.quantity)}: {escape(why)}\n")
 
 
 @app.command(

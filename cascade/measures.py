@@ -6,7 +6,9 @@ measure works along one dimension and keeps the other. Where a curve never does 
 
 from __future__ import annotations
 
+import ast
 import math
+import operator
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -225,7 +227,9 @@ def evaluate(expression: str, names: Mapping[str, Any], functions: Mapping[str, 
     """
     import simpleeval
 
-    evaluator = simpleeval.SimpleEval(names={**UNITS_OF_TIME, **names}, functions={**MEASURES, **functions})
+    # The evaluator's own product asks numbers for their length; powers stay guarded.
+    operators = {**simpleeval.DEFAULT_OPERATORS, ast.Mult: operator.mul}
+    evaluator = simpleeval.SimpleEval(operators, {**MEASURES, **functions}, {**UNITS_OF_TIME, **names})
     try:
         return evaluator.eval(expression)
     except CascadeError as error:

@@ -50,6 +50,8 @@ _VOCABULARY: dict[str, tuple[Factor, ...]] = {
     "copy": (Factor("mole", multiplier=PARTICLE),),
     "Mcell": (Factor("mole", scale=6, multiplier=PARTICLE),),
     "Gcell": (Factor("mole", scale=9, multiplier=PARTICLE),),
+    "vesicle": (Factor("mole", multiplier=PARTICLE),),
+    "Gvesicle": (Factor("mole", scale=9, multiplier=PARTICLE),),
     "mmHg": (Factor("pascal", multiplier=133.322387415),),
     "um": (Factor("metre", scale=-6),),
     "mm": (Factor("metre", scale=-3),),

@@ -73,7 +73,7 @@ def test_measures_keep_the_scanned_dimension():
     y = over_time(np.exp(-TIME)) * over_dose(DOSE)
     found = evaluate("peak(run.y)", names(y=y), {})
     np.testing.assert_allclose(found, DOSE)
-    assert value("pick(end(run.y), 1)", y=y) == pytest.approx(np.exp(-10), rel=1e-2)
+    assert value("pick(end(run.y), 1)*1000", y=y) == pytest.approx(1000 * np.exp(-10), rel=1e-2)
 
 
 @pytest.mark.parametrize(
