@@ -61,12 +61,14 @@ class Qualification:
 
     def curve(self, fact: Fact) -> xr.DataArray | None:
         """Return the curve on which a fact lies, or None if it names none or cannot be drawn."""
+        import xarray as xr
+
         try:
             names = {name: Variables(name, run) for name, run in self.runs.items()}
             found = evaluate(fact.curve, names, _FUNCTIONS) if fact.curve else None
         except CascadeError:
             return None
-        return found if getattr(found, "ndim", 0) >= 1 else None
+        return found if isinstance(found, xr.DataArray) and found.ndim else None
 
     def to_json(self) -> dict[str, Any]:
         """Return the table as plain data; numbers that do not exist are null."""
