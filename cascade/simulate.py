@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cascade._canonical import Canonical, Symbol, canonicalize, symbol_table
+from cascade._starts import with_starts
 from cascade._values import broadcast, checked_values, flat_id
 from cascade.engine import OK, Job, Run
 from cascade.ensemble import check_workers, run_all
@@ -106,9 +107,9 @@ def simulate(
     sample, table = broadcast(keys, arrays)
     _check_names(sample, recorded)
     _check_size(len(table), points, len(recorded))
-    canonical = canonicalize(model.flat, keys)
-    job = _job(canonical, symbols, keys, recorded, duration, points, solver)
-    data, status, rung = _run(job, table, workers, progress)
+    every, rows = with_starts(model.flat, keys, table)
+    job = _job(canonicalize(model.flat, every), symbols, every, recorded, duration, points, solver)
+    data, status, rung = _run(job, rows, workers, progress)
     dataset = _dataset(job, [symbols[name] for name in recorded], sample, data, status, rung)
     dataset.attrs = provenance(model, solver, values or {}) | _values_used(keys, arrays, table)
     return dataset

@@ -97,7 +97,7 @@ def test_a_worker_that_dies_costs_at_most_its_run(
     send, killed = ensemble._Worker.send, []
 
     def deadly(self: Any, message: Any) -> None:
-        if message == [0.66] and self.held[0] == 1 and len(killed) < deaths:
+        if isinstance(message, list) and message[0] == 0.66 and self.held[0] == 1 and len(killed) < deaths:
             killed.append(self.process.pid)
             self.process.kill()
             self.process.wait()
