@@ -57,7 +57,7 @@ def rows() -> list[Row]:
         Row("diameter at surgery", day["primary_tumor__diameter"], 19, 21, "mm", "by design, 2 cm"),
         Row("EMT score of the tumor", day["primary_tumor__a_emt"], 0.15, 0.25, "dimensionless", "by design, 0.2"),
         Row("oxygen", day["hypoxia_vegf__p_o2"], 7, 15, "mmHg", "mckeown2014: breast 10"),
-        Row("TGF-beta of the stroma", day["pdl1_immune__c_tgfb"], 0.016, 0.07, "nM", "wang2022"),
+        Row("TGF-beta of the stroma", day["microenvironment__c_tgfb"], 0.016, 0.07, "nM", "wang2022"),
         Row("CTC per 7.5 ml", day["endpoints__ctc_per_tube"], 0.1, 0.5, "cell", "janni2016: 20 % positive is 0.22"),
         Row("hazard, 10 years after surgery", float(late), 0.03, 0.3, "dimensionless", "order of the median patient"),
     ]

@@ -172,7 +172,7 @@ def _print_qualification(found: Qualification) -> None:
         table.add_row(
             escape(f"{fact.quantity} [{fact.role}]"),
             ", ".join(fact.source),
-            short(fact.value) or "direction",
+            short(fact.value) or fact.spread or "direction",
             short(finding.value) or "none",
             f"{accepted(finding)} {unit_label(fact.unit)}".strip(),
             "pass" if finding.passed else "[bold red]MISS[/]",
@@ -368,6 +368,7 @@ def rank(
         window=window,
         all_windows=effort.all_windows,
         morris_trajectories=effort.trajectories,
+        morris_groups=effort.groups,
         workers=workers,
         solver=cascade.Solver(relative_tolerance=effort.tolerance),
         progress=not as_json,
@@ -385,11 +386,12 @@ class _Effort(NamedTuple):
     trajectories: int
     tolerance: float
     all_windows: bool
+    groups: bool
 
 
 # The effect of a target is judged to a percent; a run at 1e-4 is good to about 1e-4 of its value.
-_QUICK = _Effort(samples=20, trajectories=2, tolerance=1e-4, all_windows=False)
-_FULL = _Effort(samples=200, trajectories=20, tolerance=1e-6, all_windows=True)
+_QUICK = _Effort(samples=20, trajectories=8, tolerance=1e-4, all_windows=False, groups=True)
+_FULL = _Effort(samples=200, trajectories=20, tolerance=1e-6, all_windows=True, groups=False)
 
 
 def _check_folder(folder: Path) -> None:

@@ -169,6 +169,7 @@ def _context(model: Model, ranking: xr.Dataset, untreated: xr.Dataset, command: 
         "window_words": f"{main}: {share} of the activity blocked, or as much added",
         "untreated_caption": "The patient with nominal parameters, untreated. Metastases are expected numbers: means"
         " over patients with these parameters." + (" The dotted line marks surgery." if surgery else ""),
+        "screened": "parameters" if "evidence" in ranking else "modules",
         "evidence": verdict.evidence_counts(model),
         "assumed": verdict.assumed(ranking),
         "reasons": verdict.reasons(ranking),

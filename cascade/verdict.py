@@ -191,7 +191,7 @@ def assumed(ranking: xr.Dataset, top: int = 10) -> list[dict[str, str]]:
     """Return the assumed parameters on which the readout depends most (largest mu*)."""
     import numpy as np
 
-    if "mu_star" not in ranking:
+    if "mu_star" not in ranking or "evidence" not in ranking:
         return []
     order = np.argsort(-ranking["mu_star"].values, kind="stable")
     place = {int(index): rank for rank, index in enumerate(order, start=1)}

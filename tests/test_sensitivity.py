@@ -238,3 +238,18 @@ def test_rank_intervals_cover_the_true_rank() -> None:
         found = summarize_ranks(benefit, seed=replicate, resamples=400)
         inside.append((found.rank_lower <= np.arange(1, 7)) & (np.arange(1, 7) <= found.rank_upper))
     assert np.mean(inside) >= 0.93
+
+
+def test_morris_of_groups_moves_each_group_at_once() -> None:
+    columns = tuple(parameter(f"x{i}") for i in range(5))
+    groups = ("a", "b", "a", "c", "c")
+    design = morris_design(columns, 30, seed=3, quantile_range=(0.0, 1.0), groups=groups)
+    assert design.names == ("a", "b", "c") and len(design.quantiles) == 30 * 4
+    x = {p.id: q for p, q in zip(columns, design.quantiles.T, strict=True)}
+    effects = morris_effects(design, 3 * x["x1"] + x["x0"] + x["x2"])
+    star = dict(zip(effects["parameter"].values, effects["mu_star"].values, strict=True))
+    assert star["b"] == pytest.approx(3) and star["c"] == pytest.approx(0, abs=1e-12)
+    assert 0 < star["a"] < 2, "the two move together in half of the trajectories, and against each other in the rest"
+    assert np.isnan(effects["sigma"]).all() and (effects["effects"] == 30).all()
+    with pytest.raises(AnalysisError, match="2 groups for 5 parameters"):
+        morris_design(columns, 4, seed=1, groups=("a", "b"))

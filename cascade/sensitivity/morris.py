@@ -32,11 +32,13 @@ class MorrisDesign:
     parameters : tuple of Parameter
         The uncertain parameters, one column each.
     quantiles : numpy.ndarray
-        Quantiles of the priors, runs x parameters; runs are `trajectories` blocks of (parameters + 1).
+        Quantiles of the priors, runs x parameters; runs are `trajectories` blocks of (names + 1).
     trajectories : int
     quantile_range : tuple of float
         Lowest and highest quantile of the grid.
     seed : int
+    groups : tuple of str
+        The group of every parameter, or empty: the parameters of a group move together, each its own way.
     """
 
     parameters: tuple[Parameter, ...]
@@ -44,6 +46,12 @@ class MorrisDesign:
     trajectories: int
     quantile_range: tuple[float, float]
     seed: int
+    groups: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What moves in one step: the groups in the order of their first parameter, or the parameters."""
+        return tuple(dict.fromkeys(self.groups)) or tuple(parameter.id for parameter in self.parameters)
 
     def values(self) -> dict[str, np.ndarray]:
         """Return the value of every parameter (flat id) in every run."""
@@ -57,6 +65,7 @@ def morris_design(
     *,
     seed: int,
     quantile_range: tuple[float, float] = (0.05, 0.95),
+    groups: tuple[str, ...] = (),
 ) -> MorrisDesign:
     """Make the trajectories of a Morris screening in the space of prior quantiles.
 
@@ -65,11 +74,14 @@ def morris_design(
     parameters : tuple of Parameter
         Uncertain parameters, with unique ids.
     trajectories : int
-        At least 2; 10 to 30 are usual. Cost: `trajectories * (len(parameters) + 1)` runs.
+        At least 2; 10 to 30 are usual. Cost: `trajectories * (len(parameters) + 1)` runs, or (groups + 1).
     seed : int
         0 or above; 0 is as reproducible as any other.
     quantile_range : tuple of float
         The grid spans these quantiles, so that no run has its parameters at their very bounds.
+    groups : tuple of str, optional
+        The group of every parameter: its parameters move in one step, and mu* is that of the group (Campolongo,
+        Cariboni and Saltelli 2007). Far fewer runs when there are hundreds of parameters.
 
     Returns
     -------
@@ -79,8 +91,12 @@ def morris_design(
 
     names = [parameter.id for parameter in parameters]
     _check_layout(names, trajectories, quantile_range)
+    if groups and len(groups) != len(names):
+        raise AnalysisError(f"Morris design: {len(groups)} groups for {len(names)} parameters; give one for each")
     low, high = quantile_range
     problem = {"num_vars": len(names), "names": list(names), "bounds": [[0.0, 1.0]] * len(names)}
+    if groups:
+        problem["groups"] = list(groups)
     unit = morris.sample(problem, trajectories, num_levels=LEVELS, seed=stream("morris design", seed))
     return MorrisDesign(
         parameters=tuple(parameters),
@@ -88,6 +104,7 @@ def morris_design(
         trajectories=trajectories,
         quantile_range=(low, high),
         seed=seed,
+        groups=tuple(groups),
     )
 
 
@@ -121,7 +138,8 @@ def morris_effects(design: MorrisDesign, output: np.ndarray, *, noise: float = 0
     Returns
     -------
     xarray.Dataset
-        Over `parameter`: `mu_star`, `mu`, `sigma` in units of the output per full quantile range,
+        Over `parameter` (its names are groups if the design has groups; a group has no direction, so its `mu` and
+        `sigma` are NaN): `mu_star`, `mu`, `sigma` in units of the output per full quantile range,
         `mu_star_confidence`, the half width of the 95 % bootstrap interval of mu*, and `effects`, the number of
         elementary effects behind them. Without any effect all are NaN. `verdict` says in words what the numbers
         stand on.
@@ -133,7 +151,7 @@ def morris_effects(design: MorrisDesign, output: np.ndarray, *, noise: float = 0
     """
     import numpy as np
 
-    size = len(design.parameters) + 1
+    size = len(design.names) + 1
     values = np.asarray(output, dtype=float)
     if values.shape != (design.trajectories * size,):
         raise AnalysisError(
@@ -142,7 +160,10 @@ def morris_effects(design: MorrisDesign, output: np.ndarray, *, noise: float = 0
         )
     finite = values[np.isfinite(values)]
     constant = bool(finite.size and np.ptp(finite) <= max(noise, 1e-12 * np.abs(finite).max()))
-    columns = [_one_parameter(design, column, values, constant) for column in range(size - 1)]
+    first = [design.groups.index(name) for name in design.names] if design.groups else range(size - 1)
+    columns = [_one_parameter(design, column, values, constant) for column in first]
+    if design.groups:
+        columns = [[star, np.nan, np.nan, half, count] for star, _, _, half, count in columns]
     return _as_dataset(design, np.array(columns).T, missing=values.size - finite.size, constant=constant)
 
 
@@ -160,7 +181,7 @@ def _one_parameter(design: MorrisDesign, column: int, values: np.ndarray, consta
     import numpy as np
 
     low, high = design.quantile_range
-    shape = (design.trajectories, len(design.parameters) + 1)
+    shape = (design.trajectories, len(design.names) + 1)
     unit = ((design.quantiles[:, column] - low) / (high - low)).reshape(shape)
     step = np.abs(np.diff(unit, axis=1)).argmax(axis=1)
     rows = np.arange(design.trajectories)[:, None], step[:, None] + np.array([0, 1])
@@ -190,10 +211,10 @@ def _as_dataset(design: MorrisDesign, statistics: np.ndarray, *, missing: int, c
     import xarray as xr
 
     data = {name: ("parameter", row) for name, row in zip(_STATISTICS, statistics, strict=True)}
-    result = xr.Dataset(data, coords={"parameter": [parameter.id for parameter in design.parameters]})
+    result = xr.Dataset(data, coords={"parameter": list(design.names)})
     for name, label in _STATISTICS.items():
         result[name].attrs["long_name"] = label
-    planned, used = design.trajectories * len(design.parameters), int(statistics[-1].sum())
+    planned, used = design.trajectories * len(design.names), int(statistics[-1].sum())
     verdict = f"{design.trajectories} trajectories, {used} of {planned} elementary effects used"
     if missing:
         verdict += f"; {planned - used} dropped because one of {missing} runs without a result is at one end"
