@@ -173,7 +173,7 @@ def _print_qualification(found: Qualification) -> None:
             escape(f"{fact.quantity} [{fact.role}]"),
             ", ".join(fact.source),
             short(fact.value) or fact.spread or "direction",
-            short(finding.value) or "none",
+            short(finding.value) or ("none" if finding.error else "never"),
             f"{accepted(finding)} {unit_label(fact.unit)}".strip(),
             "pass" if finding.passed else "[bold red]MISS[/]",
         )

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """A published fact beside the model's value; `error` says why there is no value."""
+    """A published fact beside the model's value: NaN if the curve never does what is asked; `error` if it failed."""
 
     fact: Fact
     value: float
@@ -180,7 +180,7 @@ def _find(fact: Fact, names: Mapping[str, Any]) -> Finding:
         value = evaluate_number(fact.compute, names, _FUNCTIONS)
     except CascadeError as error:
         return Finding(fact=fact, value=float("nan"), error=str(error))
-    return Finding(fact=fact, value=value, error="" if np.isfinite(value) else "the curve never does this")
+    return Finding(fact=fact, value=value)
 
 
 def _evidence(model: Model, folder: Path) -> dict[str, int]:

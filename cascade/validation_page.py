@@ -73,7 +73,7 @@ def _row(finding: Finding) -> dict[str, Any]:
         "error": finding.error,
         "published": short(fact.value, unit) or fact.spread or "direction only",
         "spread": fact.spread if fact.value is not None else "",
-        "model": short(finding.value, unit) or "–",
+        "model": short(finding.value, unit) or ("–" if finding.error else "never"),
         "accepted": accepted(finding),
         "passed": finding.passed,
         "role": fact.role,

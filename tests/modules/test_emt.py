@@ -25,9 +25,6 @@ DRIVE = np.round(np.arange(0.40, 1.6001, 0.01), 2)
 SPECIES = ("c_snai1_mrna", "c_snail", "c_mir34", "c_zeb1_mrna", "c_zeb1", "c_mir200", "c_ovol2", "c_ecad", "f_vim")
 FULL_STEP = 1.9 * 6.4  # nM pSMAD2: takes the drive from 0.1 to 2
 
-# drive at which the state changes: design values, stand-alone scan in steps of 0.01
-THRESHOLDS = {"E to H": 0.73, "H to M": 1.39, "M to H": 0.97, "H to E": 0.53}
-
 
 @pytest.fixture(scope="module")
 def model() -> cascade.Model:
@@ -72,11 +69,6 @@ def first_time(run: xr.Dataset, level: float) -> float:
     return float(run["time"].values[run["a_emt"].values > level][0])
 
 
-@pytest.mark.parametrize("name", THRESHOLDS)
-def test_threshold_is_at_the_design_value(thresholds: dict[str, float], name: str) -> None:
-    assert THRESHOLDS[name] == pytest.approx(thresholds[name], rel=0.15)
-
-
 def test_switches_are_ordered_and_hysteretic(thresholds: dict[str, float]) -> None:
     assert thresholds["E to H"] < thresholds["H to M"]
     assert thresholds["H to E"] <= thresholds["E to H"] - 0.1
@@ -84,16 +76,13 @@ def test_switches_are_ordered_and_hysteretic(thresholds: dict[str, float]) -> No
 
 
 def test_hybrid_and_mesenchymal_states_coexist(branches: xr.Dataset) -> None:
-    at = branches.sel(drive=1.2)
-    expected = {  # epithelial start, mesenchymal start
-        "a_emt": (0.69, 0.97),
-        "c_snail": (68.7, 68.9),
-        "c_zeb1": (5.2, 51.9),
-        "c_mir200": (7.5, 1.1),
-        "c_ecad": (99.0, 8.5),
-    }
-    for name, values in expected.items():
-        np.testing.assert_allclose(at[name], values, rtol=0.03, err_msg=name)
+    hybrid, mesenchymal = (branches.sel(drive=1.2).isel(start=start) for start in (0, 1))
+    assert HYBRID < float(hybrid["a_emt"]) < MESENCHYMAL < float(mesenchymal["a_emt"])
+    # OVOL2 is lost with the second step: SNAI1 is transcribed more (Hong 2015)
+    assert 1 < float(mesenchymal["c_snail"] / hybrid["c_snail"]) < 2
+    assert float(mesenchymal["c_zeb1"]) > 5 * float(hybrid["c_zeb1"])
+    assert float(hybrid["c_mir200"]) > 5 * float(mesenchymal["c_mir200"])
+    assert float(hybrid["c_ecad"]) > 5 * float(mesenchymal["c_ecad"])
 
 
 def test_scores_of_the_three_states(branches: xr.Dataset, thresholds: dict[str, float]) -> None:
@@ -122,10 +111,8 @@ def test_strong_drive_reaches_hybrid_in_days_and_mesenchymal_in_about_a_week(mod
     run = cascade.simulate(model, days=20, points=2001, values={"c_psmad": FULL_STEP}, record=["a_emt", "a_emt_drive"])
     assert float(run["a_emt_drive"][0]) == pytest.approx(2.0, abs=0.01)
     to_hybrid, to_mesenchymal = first_time(run, HYBRID), first_time(run, MESENCHYMAL)
-    assert to_hybrid == pytest.approx(3.6, abs=0.3)
     assert 3 <= to_hybrid <= 5
-    assert to_mesenchymal == pytest.approx(8.7, abs=0.5)
-    assert 7 <= to_mesenchymal <= 11
+    assert 8 <= to_mesenchymal <= 10  # Zhang 2014
 
 
 def test_epithelial_start_is_a_steady_state(model: cascade.Model) -> None:
@@ -139,7 +126,7 @@ def test_epithelial_start_is_a_steady_state(model: cascade.Model) -> None:
 def test_mesenchymal_cells_return_without_inducer_unless_mir200_is_silenced(model: cascade.Model) -> None:
     silenced = xr.DataArray([0.0, 0.5, 0.6, 0.8], dims="silenced")
     score = hold(model, days=365, init_mesenchymal=1.0, f_silenced_mir200=silenced)["a_emt"].values
-    np.testing.assert_allclose(score[:2], 0.002, atol=1e-3)
+    assert np.all(score[:2] < 0.01)
     assert np.all(score[2:] > MESENCHYMAL)
 
 
@@ -283,7 +270,7 @@ def drive_of(dose: float, endogenous: float = 0.1) -> float:
     return (dose + endogenous) / tian2013.CONSTANTS["j_s"]
 
 
-@pytest.mark.parametrize(("name", "dose"), [("E to H", 1.08), ("H to M", 2.16), ("H to E", 0.71)])
+@pytest.mark.parametrize(("name", "dose"), [("E to H", 1.08), ("H to M", 2.16), ("M to H", 1.08), ("H to E", 0.71)])
 def test_thresholds_are_those_of_tian_2013(thresholds: dict[str, float], name: str, dose: float) -> None:
     assert thresholds[name] == pytest.approx(drive_of(dose), rel=0.05)
 
@@ -317,7 +304,7 @@ def test_mesenchymal_levels_are_of_the_order_of_the_published_models(model: casc
 def test_ovol2_knock_down_brings_the_mesenchymal_state_nearer_and_overexpression_removes_it(
     model: cascade.Model,
 ) -> None:
-    # Hong 2015; the hybrid state itself stays here, since SNAIL and miR-34 make it (see evidence.tsv)
+    # Hong 2015; a third of the hybrid window stays here, since SNAIL and miR-34 make it (see evidence.tsv)
     drive = np.round(np.arange(0.6, 3.001, 0.05), 2)
     dose = np.array([1 / 3, 1.0, 1.5, 2.0, 3.0])
     run = hold(
@@ -328,9 +315,33 @@ def test_ovol2_knock_down_brings_the_mesenchymal_state_nearer_and_overexpression
     )["c_zeb1"].transpose("ovol2", "drive")
     mesenchymal = run.values > 20  # nM ZEB1, between hybrid (5) and mesenchymal (50) cells
     threshold = [float(drive[state][0]) if state.any() else np.inf for state in mesenchymal]
-    assert threshold[0] < 0.85 * threshold[1] < threshold[1] < threshold[2] < threshold[3]
+    assert threshold[0] < 0.85 * threshold[1] < threshold[1] < threshold[2] <= threshold[3] <= threshold[4]
     assert threshold[3] > 1.88 * threshold[1]  # published: none up to 1.88 times the wild-type signal
     assert threshold[4] == np.inf
+
+
+def test_ovol2_guards_the_first_step_through_snai1(model: cascade.Model) -> None:
+    # Hong 2015: doubled OVOL2 raises E to H 1.7-fold; OVOL2 represses SNAI1 and is lost with ZEB1
+    drive = np.round(np.arange(0.4, 1.601, 0.02), 2)
+    dose = np.array([1 / 3, 1.0, 2.0])
+    score = hold(
+        model,
+        a_drive_basal=xr.DataArray(drive, dims="drive"),
+        v_synthesize_ovol2=xr.DataArray(dose * constant(model, "v_synthesize_ovol2"), dims="ovol2"),
+    )["a_emt"].transpose("ovol2", "drive")
+    first = [float(drive[line > HYBRID][0]) for line in score.values]
+    assert first[2] / first[1] == pytest.approx(1.7, rel=0.15)
+    assert first[0] < first[1]
+    # without this repression OVOL2 does not touch the first switch
+    off = hold(
+        model,
+        a_drive_basal=xr.DataArray([0.68, 0.76], dims="drive"),
+        v_synthesize_ovol2=xr.DataArray(dose[1:] * constant(model, "v_synthesize_ovol2"), dims="ovol2"),
+        ec50_ovol2_snai1=1e6,
+        ec50_drive=1.0,
+    )["a_emt"].transpose("ovol2", "drive")
+    assert np.all(off[:, 0] < HYBRID)
+    assert np.all(off[:, 1] > HYBRID)
 
 
 @pytest.mark.parametrize(
@@ -424,13 +435,13 @@ def test_a_pulse_that_is_too_short_is_forgotten(model: cascade.Model) -> None:
 def test_silencing_slows_the_return(model: cascade.Model) -> None:
     # Jia 2019, Jain 2023: weakened miR-200 lengthens recovery two- to threefold before it locks
     induced = held_states(model, days=20, a_drive_basal=2.0)
-    silenced = xr.DataArray([0.0, 0.25, 0.5], dims="silenced")
+    silenced = xr.DataArray([0.0, 0.25, 0.4], dims="silenced")
     run = cascade.simulate(model, days=60, points=2401, values={**induced, "f_silenced_mir200": silenced})
     score = run["a_emt"].transpose("silenced", "time").values
     back = [float(run["time"].values[line < HYBRID][0]) for line in score]
     assert back[0] < back[1] < back[2]
-    assert back[0] == pytest.approx(3.9, abs=0.4)  # cells of the MCF10A line take 1 to 2 weeks: a known miss
-    assert 2 < back[2] / back[0] < 5
+    assert 4 < back[0] < 14  # cells of the MCF10A line take 1 to 2 weeks: 5 days here
+    assert 2 < back[2] / back[0] < 3.5
 
 
 # --- the autocrine loop over tgf_beta -------------------------------------------------------------------------------
