@@ -370,7 +370,7 @@ def rank(
         morris_trajectories=effort.trajectories,
         morris_groups=effort.groups,
         workers=workers,
-        solver=cascade.Solver(relative_tolerance=effort.tolerance),
+        solver=cascade.Solver(relative_tolerance=effort.tolerance, absolute_tolerance=effort.resolution),
         progress=not as_json,
     )
     untreated = cascade.simulate(model, years=float(ranking.attrs["years"]), points=int(ranking.attrs["points"]))
@@ -385,13 +385,14 @@ class _Effort(NamedTuple):
     samples: int
     trajectories: int
     tolerance: float
+    resolution: float
     all_windows: bool
     groups: bool
 
 
 # The effect of a target is judged to a percent; a run at 1e-4 is good to about 1e-4 of its value.
-_QUICK = _Effort(samples=20, trajectories=8, tolerance=1e-4, all_windows=False, groups=True)
-_FULL = _Effort(samples=200, trajectories=20, tolerance=1e-6, all_windows=True, groups=False)
+_QUICK = _Effort(samples=20, trajectories=8, tolerance=1e-4, resolution=1e-6, all_windows=False, groups=True)
+_FULL = _Effort(samples=200, trajectories=20, tolerance=1e-5, resolution=1e-9, all_windows=True, groups=False)
 
 
 def _check_folder(folder: Path) -> None:
