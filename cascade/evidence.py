@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
+from cascade._tables import named, read_lines
 from cascade.errors import TableError
 from cascade.specs import Issue, Parameter
 from cascade.units import parse_unit
@@ -81,26 +82,13 @@ def check_parameters(path: Path, sources: Iterable[str] | None = None) -> list[I
 
 
 def _read_rows(path: Path) -> tuple[tuple[Parameter, ...], list[Issue]]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise TableError(f"cannot read the parameter table {path}: {error}") from error
-    lines = list(csv.reader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE))
-    if not lines or tuple(lines[0]) != COLUMNS:
-        found = ", ".join(lines[0]) if lines else "nothing"
-        raise TableError(f"{path}: the header must be the {len(COLUMNS)} columns {', '.join(COLUMNS)}; found {found}")
     rows: list[Parameter] = []
     issues: list[Issue] = []
     seen: set[str] = set()
-    for number, cells in enumerate(lines[1:], start=2):
-        if not any(cells):
-            continue
+    for number, cells in read_lines(path, COLUMNS, "parameter"):
         where = f"{path.name}, line {number}"
-        if len(cells) != len(COLUMNS):
-            issues.append(Issue(severity="error", where=where, what=f"{len(cells)} cells instead of {len(COLUMNS)}"))
-            continue
         try:
-            row = _parse_row(dict(zip(COLUMNS, (cell.strip() for cell in cells), strict=True)))
+            row = _parse_row(named(cells, COLUMNS))
         except (TableError, ValueError) as error:
             issues.append(Issue(severity="error", where=where, what=str(error)))
             continue

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from cascade._tables import named, read_lines
 from cascade.errors import TableError
 from cascade.specs import Issue
 from cascade.units import parse_unit
@@ -110,25 +110,12 @@ def _issue(path: Path, place: str, what: str, fix: str = "") -> Issue:
 
 
 def _read(path: Path) -> tuple[tuple[Fact, ...], list[Issue]]:
-    try:
-        lines = list(csv.reader(path.read_text(encoding="utf-8").splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE))
-    except (OSError, UnicodeDecodeError) as error:
-        raise TableError(f"cannot read the evidence table {path}: {error}") from error
-    if not lines or tuple(lines[0]) != COLUMNS:
-        found = ", ".join(lines[0]) if lines else "nothing"
-        raise TableError(f"{path}: the header must be the columns {', '.join(COLUMNS)}; found {found}")
     facts: list[Fact] = []
     issues: list[Issue] = []
-    for number, cells in enumerate(lines[1:], start=2):
-        if not any(cells):
-            continue
+    for number, cells in read_lines(path, COLUMNS, "evidence"):
         place = f"line {number}"
-        if len(cells) != len(COLUMNS):
-            issues.append(_issue(path, place, f"{len(cells)} cells instead of {len(COLUMNS)}"))
-            continue
-        row = dict(zip(COLUMNS, (cell.strip() for cell in cells), strict=True))
         try:
-            fact = _fact(row)
+            fact = _fact(named(cells, COLUMNS))
         except TableError as error:
             issues.append(_issue(path, place, str(error)))
             continue

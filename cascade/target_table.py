@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
+from cascade._tables import named, read_lines
 from cascade.errors import TableError, unknown_name
 
 if TYPE_CHECKING:
@@ -109,18 +109,9 @@ def read_targets(path: Path | None = None) -> tuple[Target, ...]:
         from cascade.catalogue import library_folder
 
         path = library_folder() / "targets.tsv"
-    try:
-        lines = list(csv.reader(path.read_text(encoding="utf-8").splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE))
-    except (OSError, UnicodeDecodeError) as error:
-        raise TableError(f"cannot read the target table {path}: {error}") from error
-    if not lines or tuple(lines[0]) != COLUMNS:
-        found = ", ".join(lines[0]) if lines else "nothing"
-        raise TableError(f"{path}: the header must be {', '.join(COLUMNS)}; found {found}")
     targets: list[Target] = []
     problems: list[str] = []
-    for number, cells in enumerate(lines[1:], start=2):
-        if not any(cells):
-            continue
+    for number, cells in read_lines(path, COLUMNS, "target"):
         try:
             target = _parse(cells)
             if target.target in {known.target for known in targets}:
@@ -134,9 +125,7 @@ def read_targets(path: Path | None = None) -> tuple[Target, ...]:
 
 
 def _parse(cells: list[str]) -> Target:
-    if len(cells) != len(COLUMNS):
-        raise TableError(f"{len(cells)} cells instead of {len(COLUMNS)}")
-    row = dict(zip(COLUMNS, (cell.strip() for cell in cells), strict=True))
+    row = named(cells, COLUMNS)
     if not _ID.match(row["target"]):
         raise TableError(f"target id {row['target']!r} is not lower snake case")
     if not row["name"]:

@@ -1,0 +1,41 @@
+"""The door of tab-separated tables: a fixed header, no quoting, one row a line."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from cascade.errors import TableError
+
+
+def read_lines(path: Path, columns: Sequence[str], kind: str) -> list[tuple[int, list[str]]]:
+    """Return the lines that hold anything, with their numbers.
+
+    Raises
+    ------
+    TableError
+        If the file cannot be read or has another header.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TableError(f"cannot read the {kind} table {path}: {error}") from error
+    lines = list(csv.reader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE))
+    if not lines or lines[0] != list(columns):
+        found = ", ".join(lines[0]) if lines else "nothing"
+        raise TableError(f"{path}: the header must be the {len(columns)} columns {', '.join(columns)}; found {found}")
+    return [(number, cells) for number, cells in enumerate(lines[1:], start=2) if any(cells)]
+
+
+def named(cells: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
+    """Return the cells of a line by column, without blanks around them.
+
+    Raises
+    ------
+    TableError
+        If there are too few or too many.
+    """
+    if len(cells) != len(columns):
+        raise TableError(f"{len(cells)} cells instead of {len(columns)}")
+    return dict(zip(columns, (cell.strip() for cell in cells), strict=True))
