@@ -85,10 +85,12 @@ def _growth(y: Any, first: float, last: float) -> Any:
 
 
 def _peak_time(time: NDArray[np.float64], values: NDArray[np.float64]) -> float:
-    """Return the time of the largest value, refined by the parabola through its neighbors."""
+    """Return the time of the largest value, refined by the parabola through its neighbors; NaN if it still rises."""
     i = int(np.argmax(values))
-    if i in (0, len(values) - 1):
-        return float(time[i])
+    if i == 0:
+        return float(time[0])
+    if i == len(values) - 1:
+        return math.nan
     left, top, right = values[i - 1 : i + 2]
     bend = left - 2 * top + right
     shift = 0.0 if bend == 0 else 0.5 * (left - right) / bend

@@ -53,6 +53,7 @@ def test_crossings_of_a_ramp_and_of_nothing():
     assert value("half_time(run.y)", y=over_time(1 - np.exp(-TIME))) == pytest.approx(np.log(2), abs=1e-3)
     assert np.isnan(value("time_to(run.y, 2)", y=over_time(TIME / 10)))
     assert np.isnan(value("period(run.y)", y=over_time(TIME)))
+    assert np.isnan(value("peak_time(run.y)", y=over_time(TIME))), "a curve that still rises has no peak"
 
 
 def test_period_of_a_damped_wave():
