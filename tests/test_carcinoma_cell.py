@@ -302,3 +302,15 @@ def test_a_receptor_kinase_inhibitor_reverses_ras_tgf_beta_cells(model: cascade.
     )["emt__a_emt"]
     assert float(run.sel(time=7)) > HYBRID
     assert float(run[-1]) < 0.1
+
+
+def test_silencing_turns_the_switch_into_a_lock():
+    """Gregory 2011, Katsuno 2019: held long enough at each dose, cells come back only if nothing is silenced."""
+    cell = cascade.compose(cascade.load_composition("carcinoma_cell"))
+    scan = {"lower": 0, "upper": 0.006, "points": 25, "hold": 200}
+    locked = cascade.bifurcation(cell, "c_tgfb_dish", "emt__a_emt", **scan)
+    free = cascade.bifurcation(cell, "c_tgfb_dish", "emt__a_emt", values={"csc_epi.k_mark": 0}, **scan)
+    assert set(locked["fold_direction"].values) == {"up"}
+    assert float(locked["emt__a_emt"].sel(direction="down")[0]) > 0.85
+    assert list(free["fold_direction"].values).count("down") == 2
+    assert float(free["emt__a_emt"].sel(direction="down")[0]) < 0.02
