@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from cascade.compose import compose as compose
     from cascade.errors import CascadeError as CascadeError
     from cascade.export import export as export
+    from cascade.extinction import extinction as extinction
+    from cascade.population import population_risk as population_risk
+    from cascade.quasi_steady import quasi_steady as quasi_steady
     from cascade.ranking import ranking_table as ranking_table
     from cascade.readouts import readout as readout
     from cascade.report import write_report as write_report
@@ -53,10 +56,13 @@ _HOME = {
     "compose": "compose",
     "composition_names": "catalogue",
     "export": "export",
+    "extinction": "extinction",
     "inhibit": "therapy",
     "load_composition": "catalogue",
     "load_module": "catalogue",
     "module_names": "catalogue",
+    "population_risk": "population",
+    "quasi_steady": "quasi_steady",
     "rank_targets": "targets",
     "ranking_table": "ranking",
     "readout": "readouts",
@@ -81,10 +87,13 @@ __all__ = [
     "compose",
     "composition_names",
     "export",
+    "extinction",
     "inhibit",
     "load_composition",
     "load_module",
     "module_names",
+    "population_risk",
+    "quasi_steady",
     "rank_targets",
     "ranking_table",
     "readout",

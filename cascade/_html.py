@@ -70,7 +70,7 @@ def composition_html(composition: Composition) -> str:
     """View of a composition: instances, joins, own values."""
     instances = _instances({name: module.name for name, module in composition.instances.items()})
     joins = _table(("input", "driven by"), [(join.reader, join.formula) for join in composition.joins])
-    own = [*composition.parameters, *composition.overrides.values()]
+    own = [*composition.parameters, *composition.group_values.values(), *composition.overrides.values()]
     return _page(
         f"Composition {composition.name}",
         composition.title,

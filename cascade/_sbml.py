@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from functools import lru_cache
+from hashlib import sha256
 from xml.parsers import expat
 
 import libsbml
 
+from cascade._parts import parts
 from cascade.errors import SBMLError
 from cascade.specs import Issue
 from cascade.units import parse_unit
@@ -115,14 +118,63 @@ def _issues(document: libsbml.SBMLDocument, where: str) -> list[Issue]:
 def check_document(document: libsbml.SBMLDocument, where: str) -> list[Issue]:
     """Run every consistency check of libSBML, strict units included.
 
+    Units of a document without submodels are checked in parts; see `cascade._parts`.
+
     Returns
     -------
     list of Issue
         Errors and warnings, without the kinds of `ALLOWED_WARNINGS`.
     """
-    fresh = libsbml.readSBMLFromString(libsbml.writeSBMLToString(document))
-    fresh.checkConsistencyWithStrictUnits()
-    return _issues(fresh, where)
+    return list(_checked(write_document(document), where))
+
+
+@lru_cache(maxsize=64)
+def _checked(text: str, where: str) -> tuple[Issue, ...]:
+    fresh = libsbml.readSBMLFromString(text)
+    if fresh.getPlugin("comp") is not None:
+        fresh.checkConsistencyWithStrictUnits()
+        return tuple(_issues(fresh, where))
+    fresh.setConsistencyChecks(libsbml.LIBSBML_CAT_UNITS_CONSISTENCY, False)
+    fresh.checkConsistency()
+    return (*_issues(fresh, where), *_unit_issues(fresh, where))
+
+
+_CATEGORIES_BUT_UNITS = (
+    libsbml.LIBSBML_CAT_GENERAL_CONSISTENCY,
+    libsbml.LIBSBML_CAT_IDENTIFIER_CONSISTENCY,
+    libsbml.LIBSBML_CAT_MATHML_CONSISTENCY,
+    libsbml.LIBSBML_CAT_SBO_CONSISTENCY,
+    libsbml.LIBSBML_CAT_OVERDETERMINED_MODEL,
+    libsbml.LIBSBML_CAT_MODELING_PRACTICE,
+)
+
+
+def _unit_issues(document: libsbml.SBMLDocument, where: str) -> list[Issue]:
+    """Check the units of a flat document strictly, a few formulas at a time.
+
+    What was found clean once is not checked again when it comes a second time, be it in another instance. A finding
+    that comes twice counts once.
+    """
+    found: dict[Issue, None] = {}
+    model = document.getModel()
+    lists = (model.getListOfUnitDefinitions(), model.getListOfFunctionDefinitions())
+    shared = "".join([*(each.toSBML() for each in lists), model.getTimeUnits(), model.getExtentUnits()])
+    for part in parts(document):
+        key = sha256(f"{shared}{part.pattern}".encode()).digest()
+        if key in _clean:
+            continue
+        small = part.document
+        for category in _CATEGORIES_BUT_UNITS:
+            small.setConsistencyChecks(category, False)
+        small.checkConsistencyWithStrictUnits()
+        issues = _issues(small, where)
+        found |= dict.fromkeys(issues)
+        if not issues:
+            _clean.add(key)
+    return list(found)
+
+
+_clean: set[bytes] = set()
 
 
 def flatten(document: libsbml.SBMLDocument, where: str) -> libsbml.SBMLDocument:

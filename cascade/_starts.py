@@ -7,7 +7,7 @@ depend on each other, and set like a value that the user gave. What cannot be co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from types import CodeType
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ import libsbml
 import numpy as np
 
 from cascade._canonical import Symbol, symbol_table
-from cascade._sbml import read_document
+from cascade._sbml import is_time, read_document, symbols
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,6 +73,47 @@ def with_starts(
     return (*keys, *found), np.ascontiguousarray(np.column_stack([table, *found.values()]))
 
 
+def observed(flat: str) -> frozenset[str]:
+    """Return the variables and constants that can be computed from the states of a run; no simulator records them."""
+    return frozenset(name for name, needs in _observed(flat).items() if needs is not None)
+
+
+def states_of(flat: str, names: Iterable[str]) -> tuple[str, ...]:
+    """Return what the simulator has to record so that `trajectories` can compute the variables `names`."""
+    found: dict[str, None] = {}
+    for name in names:
+        found |= dict.fromkeys(_observed(flat).get(name) or (), None)
+    return tuple(found)
+
+
+def trajectories(flat: str, names: Iterable[str], known: Mapping[str, Any]) -> dict[str, NDArray[np.float64]]:
+    """Compute variables of one run at every row.
+
+    Parameters
+    ----------
+    flat : str
+        Flat SBML.
+    names : iterable of str
+        Variables of `observed`.
+    known : mapping
+        What was recorded of `states_of(flat, names)`, and the values that were given or computed for this run.
+    """
+    values = _Starts(symbol_table(flat), _formulas(flat), dict(known))
+    with np.errstate(all="ignore"):  # what is not finite fails this run, with a reason
+        return {name: values[name] for name in names}
+
+
+def constants(
+    flat: str, formulas: Mapping[str, str], keys: tuple[str, ...], table: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Compute constants that are given by formulas over the constants of a model, for all runs at once."""
+    compiled = {name: _compiled(libsbml.parseL3Formula(text)) for name, text in formulas.items()}
+    values = _Starts(symbol_table(flat), {**_formulas(flat), **compiled}, dict(zip(keys, table.T, strict=True)))
+    with np.errstate(all="ignore"):
+        found = [np.broadcast_to(values[name], len(table)) for name in formulas]
+    return np.ascontiguousarray(np.column_stack(found)) if found else np.empty((len(table), 0))
+
+
 class _Starts:
     """The value of every symbol at time 0, computed when it is asked for."""
 
@@ -121,6 +162,37 @@ def _formulas(flat: str) -> Mapping[str, CodeType | None]:
     found = {rule.getVariable(): rule.getMath() for rule in model.getListOfRules() if rule.isAssignment()}
     found |= {each.getSymbol(): each.getMath() for each in model.getListOfInitialAssignments()}
     return {name: _compiled(math) for name, math in found.items()}
+
+
+@lru_cache(maxsize=16)
+def _observed(flat: str) -> Mapping[str, frozenset[str] | None]:
+    """Return variables and constants and the states behind each; None for one that cannot be computed here."""
+    model = read_document(flat, "flat model").getModel()
+    rules = {rule.getVariable(): rule.getMath() for rule in model.getListOfRules() if rule.isAssignment()}
+    varying = {name for name, symbol in symbol_table(flat).items() if symbol.role in ("integrated", "switched", "rate")}
+    unknown = {name for name, formula in _formulas(flat).items() if formula is None}
+    unknown |= {name for name, math in rules.items() if is_time(math)}
+    unknown |= {name for name, symbol in symbol_table(flat).items() if symbol.role == "rate"}
+    formulas = _names_by_formula(flat)
+    found: dict[str, frozenset[str] | None] = {}
+
+    def behind(name: str) -> frozenset[str] | None:
+        if name not in found:
+            found[name] = None
+            parts = [frozenset({each}) if each in varying else behind(each) for each in formulas.get(name, ())]
+            known = name not in unknown and None not in parts
+            found[name] = frozenset().union(*(part for part in parts if part)) if known else None
+        return found[name]
+
+    constant = (name for name, symbol in symbol_table(flat).items() if symbol.role == "constant")
+    return {name: behind(name) for name in (*rules, *constant)}
+
+
+def _names_by_formula(flat: str) -> Mapping[str, frozenset[str]]:
+    model = read_document(flat, "flat model").getModel()
+    found = {rule.getVariable(): rule.getMath() for rule in model.getListOfRules() if rule.isAssignment()}
+    found |= {each.getSymbol(): each.getMath() for each in model.getListOfInitialAssignments()}
+    return {name: frozenset(symbols(math)) for name, math in found.items()}
 
 
 def _compiled(math: libsbml.ASTNode) -> CodeType | None:

@@ -6,6 +6,7 @@ libSBML writes both together. This is the only file that imports antimony.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from cascade import _sbml, _terms
 from cascade.errors import CascadeError, ModuleError
 from cascade.evidence import read_parameters
 from cascade.specs import Issue, Parameter
+from cascade.template import render, template_options
 from cascade.units import SUBSTANCE_OF, parse_unit
 
 
@@ -27,13 +29,15 @@ class _Source:
     ports: tuple[str, ...]
 
 
-def build_module(folder: Path) -> str:
+def build_module(folder: Path, options: Mapping[str, int] | None = None) -> str:
     """Make the SBML text of a module folder.
 
     Parameters
     ----------
     folder : Path
         A folder with `<name>.ant` and `parameters.tsv`, where `<name>` is the folder's name.
+    options : mapping of str to int, optional
+        Options of a structure that is a template, such as `{"n_classes": 16}`; the others keep their defaults.
 
     Returns
     -------
@@ -46,10 +50,9 @@ def build_module(folder: Path) -> str:
         With every mismatch between structure and table.
     """
     structure = folder / f"{folder.name}.ant"
-    if not structure.is_file():
-        raise ModuleError(f"{folder} has no {structure.name}; a module folder holds <name>.ant and parameters.tsv")
+    text = render(_read_structure(folder), options or {}, structure.name)
     table = {row.id: row for row in read_parameters(folder / "parameters.tsv")}
-    source = _load_antimony(structure)
+    source = _load_antimony(text, structure)
     document = libsbml.readSBMLFromString(source.sbml)
     model = document.getModel()
     _require_same_ids(model, table, folder.name)
@@ -59,6 +62,21 @@ def build_module(folder: Path) -> str:
     _write_terms(model, table)
     _write_ports(document, source.ports)
     return _sbml.write_document(document)
+
+
+def module_options(folder: Path) -> dict[str, int]:
+    """Return the options of a module's structure with their defaults; none unless it is a template."""
+    return template_options(_read_structure(folder), f"{folder.name}.ant")
+
+
+def _read_structure(folder: Path) -> str:
+    path = folder / f"{folder.name}.ant"
+    if not path.is_file():
+        raise ModuleError(f"{folder} has no {path.name}; a module folder holds <name>.ant and parameters.tsv")
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModuleError(f"cannot read {path}: {error}") from error
 
 
 def check_build(folder: Path) -> list[Issue]:
@@ -77,12 +95,12 @@ def write_module(folder: Path) -> Path:
     return path
 
 
-def _load_antimony(path: Path) -> _Source:
+def _load_antimony(text: str, path: Path) -> _Source:
     import antimony
 
     antimony.clearPreviousLoads()
     try:
-        if antimony.loadAntimonyString(path.read_text(encoding="utf-8")) < 0:
+        if antimony.loadAntimonyString(text) < 0:
             raise ModuleError(f"{path.name}: {antimony.getLastError()}")
         name = path.stem
         if name not in antimony.getModuleNames():

@@ -1,100 +1,42 @@
-"""What is shipped and what the user adds: finds module and composition folders and reads them."""
+"""Loads modules and compositions, shipped or of the user."""
 
 from __future__ import annotations
 
-import re
-import tomllib
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cascade import _sbml, _terms
-from cascade.errors import CascadeError, CompositionError, ModuleError, unknown_name
+from cascade.assembly import Assembly, assemble
+from cascade.build import build_module, module_options
+from cascade.composition_file import Written, read_composition
+from cascade.errors import CompositionError, ModuleError, unknown_name
 from cascade.evidence import read_parameters
-from cascade.specs import Composition, Direction, Join, Module, Parameter, Port
+from cascade.library import bibliography_keys as bibliography_keys
+from cascade.library import composition_folder as composition_folder
+from cascade.library import composition_names as composition_names
+from cascade.library import evidence_names as evidence_names
+from cascade.library import is_module as is_module
+from cascade.library import library_folder as library_folder
+from cascade.library import module_folder as module_folder
+from cascade.library import module_names as module_names
+from cascade.library import module_title as module_title
+from cascade.specs import Composition, Direction, Module, Parameter, Port
 from cascade.units import SUBSTANCE_OF
 
-_BIB_KEY = re.compile(r"^\s*@\w+\s*\{\s*([^,\s]+)\s*,", re.MULTILINE)
 _DIRECTION_OF_TERM: dict[int, Direction] = {term: direction for direction, term in _terms.PORT.items()}
 
 
-@lru_cache(maxsize=1)
-def library_folder() -> Path:
-    """Return the folder of the shipped models: inside the wheel, or beside the package in a checkout."""
-    package = Path(__file__).resolve().parent
-    for folder in (package / "sbml_models", package.parent / "sbml_models"):
-        if folder.is_dir():
-            return folder
-    raise CascadeError(f"the shipped models are missing: no sbml_models in {package} or beside it; reinstall cascade")
-
-
-def module_names() -> tuple[str, ...]:
-    """Return the names of the shipped modules."""
-    return tuple(sorted(f.name for f in library_folder().iterdir() if (f / f"{f.name}.ant").is_file()))
-
-
-def composition_names() -> tuple[str, ...]:
-    """Return the names of the shipped compositions."""
-    folder = library_folder() / "compositions"
-    return tuple(sorted(f.name for f in folder.iterdir() if (f / "composition.toml").is_file()))
-
-
-def evidence_names() -> tuple[str, ...]:
-    """Return the shipped modules and compositions that have a table of published facts."""
-    folders = {name: module_folder(name) for name in module_names()}
-    folders |= {name: composition_folder(name) for name in composition_names()}
-    return tuple(name for name, folder in folders.items() if (folder / "evidence.tsv").is_file())
-
-
-def module_folder(name: str | Path) -> Path:
-    """Return the folder of a module given by a shipped name or a path.
-
-    Raises
-    ------
-    UnknownNameError
-        If there is neither such a name nor such a folder.
-    """
-    shipped = library_folder() / str(name)
-    if "/" not in str(name) and (shipped / f"{shipped.name}.ant").is_file():
-        return shipped
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return path.resolve()
-    raise unknown_name("module", str(name), module_names(), "the catalog, and no folder has this path")
-
-
-def composition_folder(name: str | Path) -> Path:
-    """Return the folder of a composition given by a shipped name or a path."""
-    shipped = library_folder() / "compositions" / str(name)
-    if "/" not in str(name) and (shipped / "composition.toml").is_file():
-        return shipped
-    path = Path(name).expanduser()
-    if path.name == "composition.toml":
-        path = path.parent
-    if (path / "composition.toml").is_file():
-        return path.resolve()
-    if path.is_dir():
-        raise CompositionError(
-            f"{path} is neither a module (it has no {path.resolve().name}.ant) nor a composition (no composition.toml)"
-        )
-    raise unknown_name("composition", str(name), composition_names(), "the catalog, and no folder has this path")
-
-
-def is_module(name: str | Path) -> bool:
-    """Tell whether a name or path means a module (and not a composition)."""
-    if str(name) in composition_names():
-        return False
-    path = Path(name).expanduser()
-    return str(name) in module_names() or (path / f"{path.resolve().name}.ant").is_file()
-
-
-def load_module(name: str | Path) -> Module:
+def load_module(name: str | Path, /, **options: int) -> Module:
     """Load a module.
 
     Parameters
     ----------
     name : str or Path
         The name of a shipped module, or the path of a module folder.
+    **options : int
+        Options of a module whose structure is a template, such as `n_classes=16`. A structure that differs from the
+        default is built in memory.
 
     Returns
     -------
@@ -103,21 +45,62 @@ def load_module(name: str | Path) -> Module:
     Raises
     ------
     UnknownNameError
-        If there is no such module; the message names the closest ones.
+        If there is no such module or option; the message names the closest ones.
     ModuleError
-        If the folder is incomplete, or its SBML does not belong to its table.
+        If the folder is incomplete, its SBML does not belong to its table, or an option is not an integer.
     """
     folder = module_folder(name)
     path = folder / f"{folder.name}.xml"
-    if not path.is_file():
+    changed = _changed(folder, options)
+    if changed:
+        text = build_module(folder, changed)
+    elif path.is_file():
+        text = path.read_text(encoding="utf-8")
+    else:
         raise ModuleError(f"{folder} has no {path.name}; run `cascade build {name}` first")
-    text = path.read_text(encoding="utf-8")
     document = _sbml.read_document(text, path.name)
     parameters = read_parameters(folder / "parameters.tsv")
     _require_same_numbers(document.getModel(), parameters, folder.name)
     return Module(
-        name=folder.name, path=folder, sbml=text, ports=_read_ports(document, folder.name), parameters=parameters
+        name=folder.name,
+        path=folder,
+        sbml=text,
+        ports=_read_ports(document, folder.name),
+        parameters=parameters,
+        options=changed,
     )
+
+
+def single_options(
+    name: str,
+    index: Mapping[str, Sequence[str]] | None,
+    structure: Mapping[str, Mapping[str, int]] | None,
+) -> Mapping[str, int]:
+    """Return the structure options of a module that stands alone; it has no index sets and no other module."""
+    if index:
+        raise CompositionError(f"{name!r} is a module, which has no index sets; give a composition")
+    for module in structure or {}:
+        if module != name:
+            raise unknown_name("module", module, (name,), f"module {name!r}")
+    return (structure or {}).get(name, {})
+
+
+def load(
+    name: str | Path,
+    index: Mapping[str, Sequence[str]] | None = None,
+    structure: Mapping[str, Mapping[str, int]] | None = None,
+) -> Module | Composition:
+    """Load a module or a composition, whichever the name means; see `load_module` and `load_composition`."""
+    if not is_module(name):
+        return load_composition(name, index, structure)
+    folder = module_folder(name)
+    return load_module(folder, **single_options(folder.name, index, structure))
+
+
+def _changed(folder: Path, options: Mapping[str, int]) -> dict[str, int]:
+    """Return the options that are not the defaults; what is unknown or no integer stays for the builder to refuse."""
+    defaults = module_options(folder) if options else {}
+    return {name: value for name, value in options.items() if type(value) is not int or value != defaults.get(name)}
 
 
 def _require_same_numbers(model: Any, parameters: tuple[Parameter, ...], name: str) -> None:
@@ -168,17 +151,11 @@ def symbol_name(model: Any, symbol: str) -> str:
     return str(element.getName() or symbol)
 
 
-def bibliography_keys(folder: Path | None = None) -> set[str]:
-    """Return the keys of the shipped `references.bib`, and of one in `folder` or beside it."""
-    keys: set[str] = set()
-    folders = [library_folder()] + ([folder, folder.parent] if folder else [])
-    for path in {f / "references.bib" for f in folders}:
-        if path.is_file():
-            keys |= set(_BIB_KEY.findall(path.read_text(encoding="utf-8")))
-    return keys
-
-
-def load_composition(name: str | Path) -> Composition:
+def load_composition(
+    name: str | Path,
+    index: Mapping[str, Sequence[str]] | None = None,
+    structure: Mapping[str, Mapping[str, int]] | None = None,
+) -> Composition:
     """Load a composition.
 
     Parameters
@@ -186,6 +163,12 @@ def load_composition(name: str | Path) -> Composition:
     name : str or Path
         The name of a shipped composition, or the path of a folder with `composition.toml` and, if values differ from
         those of the modules, `parameters.tsv`.
+    index : mapping of str to sequence of str, optional
+        Index sets that replace those of the file, such as `{"organ": ["bone", "lung"]}`. Instances, groups, joins and
+        values of members that are left out are left out with them.
+    structure : mapping of str to mapping of str to int, optional
+        Options of modules whose structure is a template, such as `{"lesions": {"n_classes": 16}}`; the others keep
+        what the file or the module says.
 
     Returns
     -------
@@ -194,59 +177,51 @@ def load_composition(name: str | Path) -> Composition:
     Raises
     ------
     UnknownNameError
-        If there is no such composition or it names a module that does not exist.
+        If there is no such composition, index set or option, or it names a module that does not exist.
     CompositionError
-        If `composition.toml` cannot be read or has unknown entries.
+        If `composition.toml` cannot be read, has unknown entries, or does not fit together.
     """
     folder = composition_folder(name)
-    data = _read_toml(folder / "composition.toml")
-    rows = read_parameters(folder / "parameters.tsv") if (folder / "parameters.tsv").is_file() else ()
-    instances = {
-        instance: load_module(folder / module if (folder / module).is_dir() else module)
-        for instance, module in data["instances"].items()
-    }
-    _require_one_folder_per_name(instances)
+    written = read_composition(folder)
+    assembly = assemble(written, index)
     return Composition(
         name=folder.name,
         path=folder,
-        title=data.get("title", ""),
-        instances=instances,
-        groups={group: tuple(members) for group, members in data.get("groups", {}).items()},
-        shared=tuple(data.get("shared", ())),
-        joins=tuple(Join(reader=reader, formula=formula) for reader, formula in data.get("joins", {}).items()),
-        parameters=tuple(row for row in rows if "." not in row.id),
-        overrides={row.id: row for row in rows if "." in row.id},
+        title=written.title,
+        instances=_load_instances(assembly, _options(written, structure or {})),
+        groups={group: members for group, members in assembly.groups.items() if members},
+        shared=assembly.shared,
+        joins=assembly.joins,
+        parameters=assembly.parameters,
+        overrides=assembly.overrides,
+        group_values=assembly.group_values,
+        index=dict(assembly.sets),
+        quasi_steady=written.quasi_steady,
+        bases=tuple(base.name for base in written.bases),
     )
 
 
-_TOML_ENTRIES = {"title": str, "description": str, "instances": dict, "groups": dict, "shared": list, "joins": dict}
+def _load_instances(assembly: Assembly, options: Mapping[str, Mapping[str, int]]) -> dict[str, Module]:
+    """Load each module once, however many instances it has."""
+    modules = {
+        module: load_module(module, **options.get(Path(module).name, {}))
+        for module in dict.fromkeys(assembly.instances.values())
+    }
+    instances = {instance: modules[module] for instance, module in assembly.instances.items()}
+    _require_one_folder_per_name(instances)
+    return instances
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise CompositionError(f"cannot read {path}: {error}") from error
-    for entry, value in data.items():
-        if entry not in _TOML_ENTRIES:
-            raise CompositionError(f"{path}: unknown entry {entry!r}; known: {', '.join(_TOML_ENTRIES)}")
-        if not isinstance(value, _TOML_ENTRIES[entry]):
-            raise CompositionError(f"{path}: {entry!r} must be a {_TOML_ENTRIES[entry].__name__}")
-    if not data.get("instances"):
-        raise CompositionError(f'{path}: names no [instances]; write for example: bone = "organ_niche"')
-    for table in ("instances", "joins"):
-        for key, value in data.get(table, {}).items():
-            if not isinstance(value, str):
-                raise CompositionError(f"{path}: [{table}] {key} must be text, found {value!r}")
-    for group, members in data.get("groups", {}).items():
-        unknown = [m for m in members if m not in data["instances"]] if isinstance(members, list) else [members]
-        if unknown or group in data["instances"]:
-            raise CompositionError(f"{path}: group {group!r} must list instances and not be one; wrong: {unknown}")
-    for group in data.get("shared", []):
-        modules = {data["instances"][member] for member in data.get("groups", {}).get(group, [])}
-        if len(modules) != 1:
-            raise CompositionError(f"{path}: shared group {group!r} must be a group of instances of one module")
-    return data
+def _options(written: Written, given: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+    """Return the options by module, those of the caller over those of the file."""
+    modules = {Path(module).name for module in written.instances.values()}
+    for module in (*written.structure, *given, *written.quasi_steady):
+        if module not in modules:
+            raise unknown_name("module", module, modules, f"composition {written.path.name!r}")
+    for module, options in given.items():
+        if not isinstance(options, Mapping):
+            raise CompositionError(f"structure of {module!r} is {options!r}; give a mapping such as {{'n_classes': 8}}")
+    return {module: {**written.structure.get(module, {}), **given.get(module, {})} for module in modules}
 
 
 def _require_one_folder_per_name(instances: dict[str, Module]) -> None:
@@ -256,10 +231,3 @@ def _require_one_folder_per_name(instances: dict[str, Module]) -> None:
             raise CompositionError(
                 f"two modules are called {module.name!r}: {folders[module.name]} and {module.path}; rename one folder"
             )
-
-
-def module_title(name: str) -> str:
-    """Return what a module's README says after the name in its first line (`# name: title`)."""
-    path = module_folder(name) / "README.md"
-    first = path.read_text(encoding="utf-8").splitlines()[:1] if path.is_file() else []
-    return first[0].partition(":")[2].strip() if first else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,15 +20,21 @@ from cascade.catalogue import (
     load_composition,
     load_module,
     module_folder,
+    single_options,
 )
 from cascade.compose import compose
+from cascade.composition_file import read_composition
 from cascade.errors import CascadeError
 from cascade.evidence import EVIDENCE, check_parameters, count_evidence, read_parameters
 from cascade.facts import check_facts
 from cascade.specs import Composition, Issue, Model, Parameter, Report
 
 
-def check(name: str | Path) -> Report:
+def check(
+    name: str | Path,
+    index: Mapping[str, Sequence[str]] | None = None,
+    structure: Mapping[str, Mapping[str, int]] | None = None,
+) -> Report:
     """Check a module or a composition.
 
     Tables, sources, agreement of structure, table and SBML, libSBML consistency with strict units, ports and joins.
@@ -37,6 +43,8 @@ def check(name: str | Path) -> Report:
     ----------
     name : str or Path
         A shipped name or the path of a folder.
+    index, structure : mapping, optional
+        Index sets and structure options to check a composition with; see `load_composition`.
 
     Returns
     -------
@@ -49,7 +57,10 @@ def check(name: str | Path) -> Report:
     """
     if not isinstance(name, str | Path):
         raise CascadeError(f"check() was given {name!r}; give a shipped name or the path of a folder")
-    return _check_module(module_folder(name)) if is_module(name) else _check_composition(composition_folder(name))
+    if not is_module(name):
+        return _check_composition(composition_folder(name), index, structure)
+    folder = module_folder(name)
+    return _check_module(folder, single_options(folder.name, index, structure))
 
 
 def _report(name: str, issues: list[Issue], parameters: Sequence[Parameter], model: libsbml.Model | None) -> Report:
@@ -62,7 +73,7 @@ def _report(name: str, issues: list[Issue], parameters: Sequence[Parameter], mod
     return Report(name=name, issues=tuple(issues), grades=grades, counts=counts)
 
 
-def _check_module(folder: Path) -> Report:
+def _check_module(folder: Path, options: Mapping[str, int]) -> Report:
     issues: list[Issue] = []
     table = folder / "parameters.tsv"
     for needed in (f"{folder.name}.ant", "parameters.tsv", "README.md", f"{folder.name}.xml"):
@@ -76,11 +87,13 @@ def _check_module(folder: Path) -> Report:
         issues += _check_evidence(folder)
         parameters = read_parameters(table)
         text = build_module(folder)
+        issues += _check_stale(folder, text)
+        if options:
+            text = build_module(folder, options)
         document = libsbml.readSBMLFromString(text)
         model = document.getModel()
         issues += _sbml.check_document(document, f"{folder.name}.xml")
-        issues += _check_stale(folder, text)
-        issues += _check_model(compose(load_module(folder)))
+        issues += _check_model(compose(load_module(folder, **options)))
     except CascadeError as error:
         issues.append(Issue(severity="error", where=folder.name, what=str(error)))
     report = _report(folder.name, issues, parameters, model)
@@ -113,15 +126,18 @@ def _check_stale(folder: Path, text: str) -> Iterator[Issue]:
         )
 
 
-def _check_composition(folder: Path) -> Report:
+def _check_composition(
+    folder: Path, index: Mapping[str, Sequence[str]] | None, structure: Mapping[str, Mapping[str, int]] | None
+) -> Report:
     issues: list[Issue] = []
     parameters: tuple[Parameter, ...] = ()
     model = None
     try:
-        if (folder / "parameters.tsv").is_file():
-            issues += check_parameters(folder / "parameters.tsv", bibliography_keys(folder))
+        for source in (folder, *read_composition(folder).bases):
+            if (source / "parameters.tsv").is_file():
+                issues += check_parameters(source / "parameters.tsv", bibliography_keys(source))
         issues += _check_evidence(folder)
-        composition = load_composition(folder)
+        composition = load_composition(folder, index, structure)
         issues += _check_unused(composition)
         composed = compose(composition)
         parameters = composed.parameters

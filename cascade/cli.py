@@ -33,10 +33,49 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="Shipped name, or path
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
-def _model(name: str) -> Model:
-    from cascade.catalogue import is_module
+Index = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--index", metavar="SET=MEMBERS", help="Replace an index set of a composition: organ=bone,lung; none: organ="
+    ),
+]
+Structure = Annotated[
+    list[str] | None,
+    typer.Option("--structure", metavar="MODULE.OPTION=N", help="Size of a structure: lesions.n_classes=16"),
+]
 
-    return cascade.compose(cascade.load_module(name) if is_module(name) else cascade.load_composition(name))
+
+def _model(name: str, index: list[str] | None = None, structure: list[str] | None = None) -> Model:
+    from cascade.catalogue import load
+
+    return cascade.compose(load(name, _index(index), _structure(structure)))
+
+
+def _index(items: list[str] | None) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for item in items or []:
+        name, equal, members = (part.strip() for part in item.partition("="))
+        if not (name and equal):
+            raise CascadeError(f"--index {item!r}: write it as SET=MEMBERS, for example --index organ=bone,lung,liver")
+        if name in found:
+            raise CascadeError(f"--index gives {name!r} twice; give it once, with commas between its members")
+        found[name] = [member.strip() for member in members.split(",")] if members else []
+    return found
+
+
+def _structure(items: list[str] | None) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for item in items or []:
+        key, _, value = (part.strip() for part in item.partition("="))
+        module, _, option = key.rpartition(".")
+        if not (module and option and value.isdecimal()):
+            raise CascadeError(
+                f"--structure {item!r}: write it as MODULE.OPTION=INTEGER, for example --structure lesions.n_classes=16"
+            )
+        if option in found.setdefault(module, {}):
+            raise CascadeError(f"--structure gives {key!r} twice; give it once")
+        found[module][option] = int(value)
+    return found
 
 
 def _say(data: Any, as_json: bool, text: str) -> None:
@@ -56,21 +95,25 @@ def list_models(as_json: Json = False) -> None:
     _say({"compositions": compositions, "modules": modules}, as_json, "\n".join(lines))
 
 
-@app.command(epilog="Examples: `cascade show tgf_beta`, `cascade show breast --json`")
-def show(name: Name, as_json: Json = False) -> None:
+@app.command(
+    epilog="Examples: `cascade show tgf_beta`, `cascade show breast --json`, "
+    "`cascade show breast --index organ=bone,lung --index secondary=`"
+)
+def show(name: Name, index: Index = None, structure: Structure = None, as_json: Json = False) -> None:
     """Show ports or wiring, sizes, and every number with its unit and source."""
     from dataclasses import asdict
 
-    from cascade.catalogue import is_module
+    from cascade.catalogue import load
+    from cascade.specs import Module
 
-    model = _model(name)
+    source = load(name, _index(index), _structure(structure))
+    model = cascade.compose(source)
     numbers = [asdict(row) for row in model.parameters]
     lines = [f"{model.name}: {len(numbers)} numbers, {sum(row.estimate for row in model.parameters)} uncertain"]
     data: dict[str, Any] = {"name": model.name, "hash": model.hash, "parameters": numbers}
-    if is_module(name):
-        ports = cascade.load_module(name).ports
-        data["ports"] = [asdict(port) for port in ports]
-        lines += [f"  {p.direction:<3} {p.id:<28} {p.unit:<20} {p.name}" for p in ports]
+    if isinstance(source, Module):
+        data["ports"] = [asdict(port) for port in source.ports]
+        lines += [f"  {p.direction:<3} {p.id:<28} {p.unit:<20} {p.name}" for p in source.ports]
     else:
         data |= {"instances": dict(model.instances), "wiring": [asdict(wire) for wire in model.wiring]}
         lines += [f"  {instance}: {module}" for instance, module in model.instances.items()]
@@ -81,18 +124,25 @@ def show(name: Name, as_json: Json = False) -> None:
     _say(data, as_json, "\n".join(lines))
 
 
-@app.command(epilog="Examples: `cascade check`, `cascade check breast`, `cascade check ./my_module --json`")
+@app.command(
+    epilog="Examples: `cascade check`, `cascade check breast`, `cascade check ./my_module --json`, "
+    "`cascade check breast --index organ=bone,lung,liver --structure lesions.n_classes=16`"
+)
 def check(
     name: Annotated[
         str | None, typer.Argument(metavar="[NAME]", help="Shipped name or path; everything if left out.")
     ] = None,
+    index: Index = None,
+    structure: Structure = None,
     as_json: Json = False,
 ) -> None:
     """Lint a module or composition: every finding at once, and a graded summary. Exit code 1 on errors."""
     from dataclasses import asdict
 
+    if (index or structure) and name is None:
+        raise CascadeError("--index and --structure change one model; say which: cascade check NAME --index ...")
     names = [name] if name else [*cascade.module_names(), *cascade.composition_names()]
-    reports = [cascade.check(each) for each in names]
+    reports = [cascade.check(each, _index(index), _structure(structure)) for each in names]
     if as_json:
         rows = [asdict(report) | {"ok": report.ok} for report in reports]
         typer.echo(json.dumps(rows if name is None else rows[0], indent=2))
@@ -239,7 +289,8 @@ def bifurcation(
 
 @app.command(
     epilog="Examples: `cascade simulate breast --years 10 --plot run.png`, `cascade simulate tgf_beta --days 1 "
-    "--set init_tgfb=0.05 --out run.csv`, `cascade simulate breast --years 15 --inhibit tgf_beta__k_phosphorylate=0.8`"
+    "--set init_tgfb=0.05 --out run.csv`, `cascade simulate breast --inhibit tgf_beta__k_phosphorylate=0.8`, "
+    "`cascade simulate breast --index organ=bone,lung,liver --structure lesions.n_classes=16`"
 )
 def simulate(
     name: Name,
@@ -255,6 +306,8 @@ def simulate(
     record: Annotated[list[str] | None, typer.Option(metavar="ID", help="Record only these; all if left out.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write the result: .nc or .csv")] = None,
     plot: Annotated[Path | None, typer.Option(help="Write a figure: .png, .svg or .pdf")] = None,
+    index: Index = None,
+    structure: Structure = None,
 ) -> None:
     """Simulate a module or composition, treated or not."""
     _check_suffix(out, (".nc", ".csv"))
@@ -265,7 +318,7 @@ def simulate(
         cascade.inhibit(target, by=value, start=start, stop=stop)
         for target, value in _pairs(inhibited, "--inhibit").items()
     ]
-    model = _model(name)
+    model = _model(name, index, structure)
     if therapies:
         model = cascade.treat(model, *therapies)
     result = cascade.simulate(
@@ -336,7 +389,10 @@ def _save(axis: Any, path: Path) -> None:
     plt.close(axis.figure)
 
 
-@app.command(epilog="Examples: `cascade rank breast --quick --out rank`, `cascade rank breast --readout p_overt_10y`")
+@app.command(
+    epilog="Examples: `cascade rank breast --quick --out rank`, `cascade rank breast --readout p_overt_10y`, "
+    "`cascade rank breast --quick --index organ=bone,lung,liver`"
+)
 def rank(
     name: Name,
     out: Annotated[Path, typer.Option(help="Folder for ranking.csv, ranking.nc, figures and report.html.")] = Path(
@@ -353,11 +409,13 @@ def rank(
     workers: Annotated[
         int | None, typer.Option(help="Worker processes; chosen by the size of the job if left out.")
     ] = None,
+    index: Index = None,
+    structure: Structure = None,
     as_json: Json = False,
 ) -> None:
     """Rank therapeutic targets by the risk of overt metastasis that they avert, with intervals, and write a report."""
     _check_folder(out)
-    model = _model(name)
+    model = _model(name, index, structure)
     effort = _QUICK if quick else _FULL
     ranking = cascade.rank_targets(
         model,
@@ -408,15 +466,18 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 @app.command(
-    epilog="Examples: `cascade export breast --out breast.xml`, `cascade export breast --comp --out breast_comp.xml`"
+    epilog="Examples: `cascade export breast --out breast.xml`, `cascade export breast --comp --out breast_comp.xml`, "
+    "`cascade export breast --index organ=bone,lung --out two_organs.xml`"
 )
 def export(
     name: Name,
     out: Annotated[Path, typer.Option(help="File to write: .xml")],
     comp: Annotated[bool, typer.Option("--comp", help="Hierarchical SBML (comp) instead of flat SBML.")] = False,
+    index: Index = None,
+    structure: Structure = None,
 ) -> None:
     """Write SBML that other tools read."""
-    typer.echo(f"wrote {cascade.export(_model(name), out, comp=comp)}")
+    typer.echo(f"wrote {cascade.export(_model(name, index, structure), out, comp=comp)}")
 
 
 def main() -> None:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 
 import libsbml
 
 from cascade import _sbml
+from cascade._parts import part_of
 from cascade.errors import CompositionError, SBMLError
 from cascade.hierarchy import signal, write_hierarchical
 from cascade.joins import Link, resolve, shares, token
+from cascade.quasi_steady import quasi_steady
 from cascade.specs import Composition, Model, Module, Parameter, Wire
 from cascade.units import same_unit
 
 _COMP = "http://www.sbml.org/sbml/level3/version1/comp/version1"
 _RESERVED = ("joined_", "input_", "value_")
+_TOP_NAME = re.compile(rf"\b(?:{'|'.join(_RESERVED)})\w+")
 
 
 def compose(source: Module | Composition) -> Model:
@@ -62,6 +66,7 @@ def _single(module: Module) -> Model:
 
 
 def _composed(composition: Composition) -> Model:
+    composition = _at_rest(composition)
     _check_names(composition)
     links = resolve(composition)
     hierarchical = write_hierarchical(composition, links)
@@ -81,7 +86,19 @@ def _composed(composition: Composition) -> Model:
         wiring=_wiring(composition, links),
         instances={name: module.name for name, module in composition.instances.items()},
         groups=composition.groups,
+        bases=composition.bases,
     )
+
+
+def _at_rest(composition: Composition) -> Composition:
+    """Put the species that the composition names at their quasi-steady state, in every instance of their module."""
+    chosen = composition.quasi_steady
+    if not chosen:
+        return composition
+    modules = {
+        name: quasi_steady(module, chosen.get(module.name, ())) for name, module in composition.instances.items()
+    }
+    return replace(composition, instances=modules)
 
 
 def _symbols(model: libsbml.Model) -> list[str]:
@@ -168,18 +185,15 @@ def _rename(text: str, composition: Composition, links: tuple[Link, ...]) -> str
     for share in shares(composition, links):
         name = f"{share.group}__{share.parameter.id}"
         names["value_" + name] = name
-    if not names:
-        return text
-    pattern = re.compile(r"\b(" + "|".join(sorted(names, key=len, reverse=True)) + r")\b")
-    return pattern.sub(lambda match: names[match[1]], text)
+    return _TOP_NAME.sub(lambda match: names.get(match[0], match[0]), text)
 
 
 def _check_formula_units(flat: libsbml.SBMLDocument, composition: Composition, links: tuple[Link, ...]) -> None:
     problems = []
-    model = flat.getModel()
-    for link in links:
-        if link.direct:
-            continue
+    inputs = [link for link in links if not link.direct]
+    part = part_of(flat, ["__".join(link.reader) for link in inputs])
+    model = part.getModel()
+    for link in inputs:
         instance, port = link.reader
         rule = model.getAssignmentRuleByVariable(f"{instance}__{port}")
         expected = model.getParameter(f"{instance}__{port}").getDerivedUnitDefinition()
@@ -221,14 +235,18 @@ def _ids(composition: Composition, links: tuple[Link, ...], model: libsbml.Model
     for share in shares(composition, links):
         alias |= {(member, share.parameter.id): f"{share.group}__{share.parameter.id}" for member in share.members}
     for instance, module in composition.instances.items():
-        source = _sbml.read_document(module.sbml, module.name).getModel()
-        for local in _symbols(source):
+        for local in _local_symbols(module.sbml, module.name):
             flat = alias.get((instance, local), f"{instance}__{local}")
             if flat not in symbols:
                 raise SBMLError(f"{composition.name}: {instance}.{local} is missing from the flat model as {flat}")
             ids[f"{instance}.{local}"] = flat
             ids[f"{instance}__{local}"] = flat
     return ids
+
+
+@lru_cache(maxsize=256)
+def _local_symbols(sbml: str, module: str) -> tuple[str, ...]:
+    return tuple(_symbols(_sbml.read_document(sbml, module).getModel()))
 
 
 def _parameters(composition: Composition, links: tuple[Link, ...]) -> tuple[Parameter, ...]:

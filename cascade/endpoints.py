@@ -1,4 +1,4 @@
-"""The endpoints of a clinic or an assay, each computed from the trajectories of a Dataset."""
+"""The endpoints of a clinic or an assay, one number a run; more in `endpoints_time` and `endpoints_organ`."""
 
 from __future__ import annotations
 
@@ -15,6 +15,11 @@ DAYS_PER_YEAR = 365.25
 """Length of a (Julian) year in days."""
 
 Scale = Literal["difference", "log_ratio"]
+
+NOT_OPERATED = "not operated within the horizon"
+SURGERY = ("primary_tumor__t_surgery",)
+AFTER = ("endpoints__h_since_surgery", *SURGERY)
+"""What a readout of the time after surgery needs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +40,8 @@ class Readout:
         How a treatment's effect on it is averaged over patients.
     better : {"lower", "higher"}
         Which direction helps the patient.
+    dims : tuple of str
+        Dimensions that the value has beyond those of the samples; empty for one number a run.
     """
 
     name: str
@@ -45,6 +52,7 @@ class Readout:
     hazard: str = ""
     scale: Scale = "difference"
     better: Literal["lower", "higher"] = "lower"
+    dims: tuple[str, ...] = ()
 
 
 def last(variable: xr.DataArray) -> xr.DataArray:
@@ -52,14 +60,14 @@ def last(variable: xr.DataArray) -> xr.DataArray:
     return variable.isel(time=-1, drop=True) if "time" in variable.dims else variable
 
 
-def _surgery_time(dataset: xr.Dataset) -> xr.DataArray:
+def surgery_time(dataset: xr.Dataset) -> xr.DataArray:
     """Day of the operation; NaN if there was none within the horizon."""
     horizon = float(dataset["time"].values[-1])
     when = last(dataset["primary_tumor__t_surgery"]).astype(float)
     return when.where((when >= 0) & (when <= horizon))
 
 
-def _at(series: xr.DataArray, when: xr.DataArray) -> xr.DataArray:
+def value_at(series: xr.DataArray, when: xr.DataArray) -> xr.DataArray:
     """Interpolate linearly in time, one moment per run; NaN outside the simulated time."""
     import numpy as np
     import xarray as xr
@@ -73,19 +81,19 @@ def _at(series: xr.DataArray, when: xr.DataArray) -> xr.DataArray:
     return result
 
 
-def _after_surgery(dataset: xr.Dataset, years: float, needed: float | None = None) -> xr.DataArray:
+def after_surgery(dataset: xr.Dataset, years: float, needed: float | None = None) -> xr.DataArray:
     """Cumulative hazard of overt distant metastasis `years` after the operation, with the reason of every NaN."""
     import numpy as np
 
-    surgery = _surgery_time(dataset)
+    surgery = surgery_time(dataset)
     horizon = float(dataset["time"].values[-1])
     needed = years if needed is None else needed
-    value = _at(dataset["endpoints__h_since_surgery"], surgery + years * DAYS_PER_YEAR)
+    value = value_at(dataset["endpoints__h_since_surgery"], surgery + years * DAYS_PER_YEAR)
     too_short = surgery.values + needed * DAYS_PER_YEAR > horizon
     reason = np.select(
         [np.isnan(surgery.values), too_short, np.isnan(value.values)],
         [
-            "not operated within the horizon",
+            NOT_OPERATED,
             f"the horizon ends less than {needed:g} years after surgery",
             "the value is not a finite number",
         ],
@@ -98,35 +106,35 @@ def _probability_after(years: float) -> Callable[[xr.Dataset], xr.DataArray]:
     def compute(dataset: xr.Dataset) -> xr.DataArray:
         import numpy as np
 
-        return cast("xr.DataArray", -np.expm1(-_after_surgery(dataset, years)))
+        return cast("xr.DataArray", -np.expm1(-after_surgery(dataset, years)))
 
     return compute
 
 
 def _hazard_after(years: float) -> Callable[[xr.Dataset], xr.DataArray]:
-    return lambda dataset: _after_surgery(dataset, years)
+    return lambda dataset: after_surgery(dataset, years)
 
 
 def _hazard_rate(years: float) -> Callable[[xr.Dataset], xr.DataArray]:
     def compute(dataset: xr.Dataset) -> xr.DataArray:
-        late = _after_surgery(dataset, years + 0.5)
-        return (late - _after_surgery(dataset, years - 0.5, needed=years + 0.5)) / DAYS_PER_YEAR
+        late = after_surgery(dataset, years + 0.5)
+        return (late - after_surgery(dataset, years - 0.5, needed=years + 0.5)) / DAYS_PER_YEAR
 
     return compute
 
 
-def _at_surgery(pattern: str) -> Callable[[xr.Dataset], xr.DataArray]:
+def at_surgery(pattern: str) -> Callable[[xr.Dataset], xr.DataArray]:
     """Sum of the matching variables at the last output row before the operation."""
 
     def compute(dataset: xr.Dataset) -> xr.DataArray:
         import numpy as np
 
-        surgery = _surgery_time(dataset)
+        surgery = surgery_time(dataset)
         names = [str(name) for name in dataset.data_vars if fnmatchcase(str(name), pattern)]
         total = sum((dataset[name] for name in names[1:]), start=dataset[names[0]])
         row = (dataset["time"] < surgery).sum("time") - 1
         before = total.isel(time=row.clip(min=0)).drop_vars("time").where(row >= 0)
-        reason = np.where(np.isnan(surgery.values), "not operated within the horizon", "ok")
+        reason = np.where(np.isnan(surgery.values), NOT_OPERATED, "ok")
         return before.where(surgery.notnull()).assign_coords(reason=(surgery.dims, reason))
 
     return compute
@@ -138,14 +146,20 @@ def _final_probability(dataset: xr.Dataset) -> xr.DataArray:
     return cast("xr.DataArray", -np.expm1(-last(dataset["endpoints__h_cumulative"])))
 
 
-_SURGERY = ("primary_tumor__t_surgery",)
-_AFTER = ("endpoints__h_since_surgery", *_SURGERY)
+SAMPLES = (
+    ("ctc_per_tube", "cell", "expected circulating tumor cells in a 7.5 mL tube"),
+    ("p_ctc_positive", "dimensionless", "probability of a circulating tumor cell in a 7.5 mL tube"),
+    ("vaf_ctdna", "dimensionless", "allele fraction of circulating tumor DNA"),
+    ("p_dtc_positive", "dimensionless", "probability that a marrow sample holds disseminated tumor cells"),
+)
+"""What is read in a sample of blood or marrow: variable of `endpoints`, unit, words."""
+
 _ALL = (
     *(
         Readout(
             name=f"p_overt_{y}y",
             unit="dimensionless",
-            needs=_AFTER,
+            needs=AFTER,
             compute=_probability_after(y),
             meaning=f"probability of overt distant metastasis within {y} years after surgery",
             hazard=f"h_since_surgery_{y}y",
@@ -156,7 +170,7 @@ _ALL = (
         Readout(
             name=f"h_since_surgery_{y}y",
             unit="dimensionless",
-            needs=_AFTER,
+            needs=AFTER,
             compute=_hazard_after(y),
             meaning=f"cumulative hazard of overt distant metastasis in the {y} years after surgery",
             hazard=f"h_since_surgery_{y}y",
@@ -168,7 +182,7 @@ _ALL = (
         Readout(
             name=f"hazard_{y}y",
             unit="per_day",
-            needs=_AFTER,
+            needs=AFTER,
             compute=_hazard_rate(y),
             meaning=f"hazard rate of overt distant metastasis {y} years after surgery (mean over that year)",
             hazard=f"hazard_{y}y",
@@ -196,32 +210,35 @@ _ALL = (
     Readout(
         name="t_surgery",
         unit="day",
-        needs=_SURGERY,
-        compute=_surgery_time,
+        needs=SURGERY,
+        compute=surgery_time,
         better="higher",
         meaning="age of the primary tumor at surgery",
     ),
     Readout(
         name="diameter_at_surgery",
         unit="mm",
-        needs=("primary_tumor__diameter", *_SURGERY),
-        compute=_at_surgery("primary_tumor__diameter"),
+        needs=("primary_tumor__diameter", *SURGERY),
+        compute=at_surgery("primary_tumor__diameter"),
         scale="log_ratio",
         meaning="diameter of the primary tumor at the last output row before surgery",
     ),
-    Readout(
-        name="ctc_per_tube_at_surgery",
-        unit="cell",
-        needs=("endpoints__ctc_per_tube", *_SURGERY),
-        compute=_at_surgery("endpoints__ctc_per_tube"),
-        scale="log_ratio",
-        meaning="expected circulating tumor cells in a 7.5 mL tube at the last output row before surgery",
+    *(
+        Readout(
+            name=f"{name}_at_surgery",
+            unit=unit,
+            needs=(f"endpoints__{name}", *SURGERY),
+            compute=at_surgery(f"endpoints__{name}"),
+            scale="log_ratio",
+            meaning=f"{words} at the last output row before surgery",
+        )
+        for name, unit, words in SAMPLES
     ),
     Readout(
         name="n_dtc_at_surgery",
         unit="cell",
-        needs=("*__n_dtc", *_SURGERY),
-        compute=_at_surgery("*__n_dtc"),
+        needs=("*__n_dtc", *SURGERY),
+        compute=at_surgery("*__n_dtc"),
         meaning="disseminated tumor cells in all organs at the last output row before surgery",
         scale="log_ratio",
     ),

@@ -56,10 +56,14 @@ LADDER = (
 )
 """A run that fails is tried again in this order; the index of the rung that worked is its `rung`."""
 
-LOW_ORDER, HIGH_ORDER, LOOSE = 3, 5, 1e-5
-"""Formulas of order 4 and 5 are unstable for lightly damped oscillations (stable within 73 and 52 degrees of the
-negative axis, order 3 within 86: Hairer and Wanner, Solving ODE II, V.2). A pulse of p53 that has long died away then
-comes back as noise and takes 200 times the steps for the rest of a patient's life. Tight tolerances need high order."""
+ORDERS = ((1e-5, 3), (1e-7, 4))
+HIGHEST_ORDER = 5
+"""Highest order of the formulas by relative tolerance: the first that is not looser, else the highest of all.
+
+Formulas of order 4 and 5 are unstable for lightly damped oscillations (stable within 73 and 52 degrees of the negative
+axis, order 3 within 86: Hairer and Wanner, Solving ODE II, V.2). A pulse of p53 that has long died away then comes back
+as noise: at 1e-4 and order 5 a run takes up to 200 times the steps for the rest of a patient's life, at 1e-6 some runs
+take twice the time, and order 4 none. Tight tolerances need high order."""
 
 NEGATIVE = 1e3
 """A species is negative if it falls below minus this many times its absolute tolerance, scaled with its peak."""
@@ -182,6 +186,19 @@ class Engine:
             first = first or reason
         return Run(None, -1, first)
 
+    def steps(self, job: Job, values: Sequence[float]) -> int:
+        """Return how many steps the integrator takes for a run, to measure it."""
+        self._configure(job, LADDER[0], job.solver.maximum_steps)
+        self._start(job, values)
+        self._runner.integrator.setValue("variable_step_size", True)
+        with captured():
+            return len(self._runner.simulate(0.0, job.days)) - 1
+
+    @property
+    def states(self) -> int:
+        """How many states the model has."""
+        return len(self._states)
+
     def _select(self, job: Job) -> None:
         columns = ("time", *job.record, *(name for name in job.watch if name not in set(job.record)))
         if columns != self._columns:
@@ -213,7 +230,7 @@ class Engine:
         integrator.setValue("variable_step_size", False)
         integrator.setValue("stiff", True)
         integrator.setValue("relative_tolerance", job.solver.relative_tolerance * rung.tolerance)
-        integrator.setValue("maximum_bdf_order", LOW_ORDER if job.solver.relative_tolerance >= LOOSE else HIGH_ORDER)
+        integrator.setValue("maximum_bdf_order", _order(job.solver.relative_tolerance))
         absolute = job.solver.absolute_tolerance * rung.tolerance
         integrator.setValue("absolute_tolerance", [absolute * job.scales.get(name, 1.0) for name in self._states])
         integrator.setValue("initial_time_step", min(rung.first_step, job.days * 1e-3))
@@ -236,10 +253,7 @@ class Engine:
         bad = ~np.isfinite(table)
         if bad.any():
             row, column = np.argwhere(bad)[0]
-            return (
-                f"not finite: {_plain(self._columns[column])} is {table[row, column]} at day {table[row, 0]:g};"
-                " look for a division by zero in its formula"
-            )
+            return not_finite(_plain(self._columns[column]), float(table[row, column]), float(table[row, 0]))
         absolute = job.solver.absolute_tolerance * rung.tolerance
         watched = set(job.watch)
         for column, name in enumerate(self._columns):
@@ -253,6 +267,15 @@ class Engine:
                         " goes on when nothing is left, or tighten Solver(absolute_tolerance=...)"
                     )
         return ""
+
+
+def _order(tolerance: float) -> int:
+    return next((order for loose, order in ORDERS if tolerance >= loose), HIGHEST_ORDER)
+
+
+def not_finite(name: str, value: float, day: float) -> str:
+    """Say that a symbol is infinite or not a number."""
+    return f"not finite: {name} is {value} at day {day:g}; look for a division by zero in its formula"
 
 
 def _edited(job: Job, values: Sequence[float]) -> str:

@@ -37,8 +37,9 @@ COLUMNS = (
 
 EVIDENCE = ("measured", "fitted", "inferred", "assumed")
 PRIORS = {"log-normal": 2, "log-uniform": 2, "uniform": 2, "normal": 2}
-_LOCAL_ID = re.compile(r"^[a-z](?:_?[a-z0-9]+)*$")
-_INSTANCE_ID = re.compile(r"^[a-z](?:_?[a-z0-9]+)*\.[a-z](?:_?[a-z0-9]+)*$")
+_PART = r"(?:[a-z0-9]+|\{[a-z](?:_?[a-z0-9]+)*\})"
+_TEMPLATE = rf"(?![0-9]){_PART}(?:_?{_PART})*"
+_ID = re.compile(rf"^{_TEMPLATE}(?:\.[a-z](?:_?[a-z0-9]+)*)?$")
 
 
 def read_parameters(path: Path) -> tuple[Parameter, ...]:
@@ -146,7 +147,7 @@ def _check_row(row: Parameter, where: str, sources: set[str] | None) -> list[Iss
     def find(what: str, fix: str = "") -> None:
         issues.append(Issue(severity="error", where=where, what=what, fix=fix))
 
-    if not (_LOCAL_ID.match(row.id) or _INSTANCE_ID.match(row.id)):
+    if not _ID.match(row.id):
         find("the id is not lower snake case", "use letters, digits and single underscores, for example k_bind")
     if not row.name:
         find("no parameterName", "say in a few words what the number is")

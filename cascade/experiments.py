@@ -125,8 +125,8 @@ def _scan(where: str, entries: dict[str, Any]) -> dict[str, tuple[float, ...]]:
     return {key: tuple(float(value) for value in values) for key, values in entries.items()}
 
 
-def run_experiment(model: Model, experiment: Experiment) -> xr.Dataset:
-    """Carry out an experiment.
+def run_experiment(model: Model, experiment: Experiment, values: Mapping[str, float] | None = None) -> xr.Dataset:
+    """Carry out an experiment; `values` hold where it sets none itself.
 
     Returns
     -------
@@ -151,7 +151,7 @@ def run_experiment(model: Model, experiment: Experiment) -> xr.Dataset:
         key: xr.DataArray(list(values), dims="scan", coords={"scan": list(values)})
         for key, values in experiment.scan.items()
     }
-    held: dict[str, Any] = {}
+    held: dict[str, Any] = dict(values or {})
     for number, step in enumerate(experiment.prepare, start=1):
         held |= {**step.values, **(scan if experiment.scan_from_start else {})}
         run = _run(model, experiment, step.days, 2, held, f", preparation step {number}")

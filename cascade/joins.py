@@ -7,18 +7,16 @@ parameters and of `sum(group.port)`. A group name on the left joins every member
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 
 import libsbml
 
 from cascade import _sbml
 from cascade.errors import CompositionError, unknown_name
+from cascade.expansion import REFERENCE, SUM
 from cascade.specs import Composition, Join, Parameter, Port
 from cascade.units import same_unit
-
-_REFERENCE = re.compile(r"\b([A-Za-z]\w*)\.([A-Za-z]\w*)\b")
-_SUM = re.compile(r"\bsum\(\s*([A-Za-z]\w*)\.([A-Za-z]\w*)\s*\)")
 
 
 @dataclass(frozen=True)
@@ -33,7 +31,7 @@ class Link:
     @property
     def math(self) -> libsbml.ASTNode:
         """The formula with every `instance.port` written as `token(instance, port)`."""
-        return libsbml.parseL3Formula(_REFERENCE.sub(lambda m: token(m[1], m[2]), self.formula))
+        return libsbml.parseL3Formula(REFERENCE.sub(lambda m: token(m[1], m[2]), self.formula))
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,8 @@ class Share:
 def shares(composition: Composition, links: tuple[Link, ...]) -> tuple[Share, ...]:
     """Return the constants that the shared groups of a composition have in common.
 
-    A constant that a join drives or an instance overrides is not shared; what a single member keeps is its own.
+    A constant that a join drives or an instance overrides is not shared. What a single member keeps is its own, unless
+    the group has a value for it or no other member: an id does not change when an index set has one member only.
     """
     joined = {link.reader for link in links}
     found: list[Share] = []
@@ -62,8 +61,9 @@ def shares(composition: Composition, links: tuple[Link, ...]) -> tuple[Share, ..
                 for name in instances
                 if (name, row.id) not in joined and f"{name}.{row.id}" not in composition.overrides
             )
-            if len(members) > 1:
-                found.append(Share(group, row, members))
+            value = composition.group_values.get(f"{group}.{row.id}")
+            if len(members) > 1 or (members and (value or len(composition.groups[group]) == 1)):
+                found.append(Share(group, replace(value, id=row.id) if value else row, members))
     return tuple(found)
 
 
@@ -102,18 +102,36 @@ def resolve(composition: Composition) -> tuple[Link, ...]:
         instance, _, parameter = name.partition(".")
         if (instance, parameter) in written:
             problems.append(f"{name} is given a value and is also joined; remove one of the two")
+    for name, row in composition.group_values.items():
+        problems += _group_value_problems(composition, name, row, set(written))
     if problems:
         raise CompositionError(f"composition {composition.name!r}:\n  " + "\n  ".join(problems))
     return tuple(links)
 
 
+def _group_value_problems(
+    composition: Composition, name: str, row: Parameter, written: Collection[tuple[str, str]]
+) -> list[str]:
+    group, _, parameter = name.partition(".")
+    members = composition.groups[group]
+    module = composition.instances[members[0]]
+    units = {own.id: own.unit for own in module.parameters}
+    if parameter not in units:
+        return [f"value of {name!r}: module {module.name!r} has no parameter {parameter!r}"]
+    if not same_unit(row.unit, units[parameter]):
+        return [f"value of {name!r} is in {row.unit}, but module {module.name!r} has {units[parameter]}"]
+    if any((member, parameter) in written for member in members):
+        return [f"{name} is given a value and is also joined; remove one of the two"]
+    return []
+
+
 def _resolve_join(composition: Composition, join: Join) -> list[Link]:
     where = f"join {join.reader!r} = {join.formula!r}"
-    match = _REFERENCE.fullmatch(join.reader)
+    match = REFERENCE.fullmatch(join.reader)
     if match is None:
         raise CompositionError(f"{where}: the left side must be instance.port or group.port")
     formula = _expand_sums(composition.groups, join.formula, where)
-    writers = tuple(dict.fromkeys((m[1], m[2]) for m in _REFERENCE.finditer(formula)))
+    writers = tuple(dict.fromkeys((m[1], m[2]) for m in REFERENCE.finditer(formula)))
     for instance, port in writers:
         found = _port(composition, instance, port, where)
         if found.direction != "out":
@@ -137,7 +155,7 @@ def _expand_sums(groups: Mapping[str, tuple[str, ...]], formula: str, where: str
             raise unknown_name("group", match[1], groups, where)
         return "(" + " + ".join(f"{member}.{match[2]}" for member in groups[match[1]]) + ")"
 
-    return _SUM.sub(expand, formula)
+    return SUM.sub(expand, formula)
 
 
 def _port(composition: Composition, instance: str, port: str, where: str) -> Port:
@@ -169,7 +187,7 @@ def _check_reader(composition: Composition, link: Link, where: str) -> None:
 
 
 def _check_formula(composition: Composition, formula: str, where: str) -> None:
-    node = libsbml.parseL3Formula(_REFERENCE.sub(lambda m: token(m[1], m[2]), formula))
+    node = libsbml.parseL3Formula(REFERENCE.sub(lambda m: token(m[1], m[2]), formula))
     if node is None:
         reason = " ".join(libsbml.getLastParseL3Error().split())
         raise CompositionError(f"{where}: cannot read the formula: {reason}")

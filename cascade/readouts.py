@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, cast
 
-from cascade.endpoints import NAMED, Readout, Scale, last
+from cascade import endpoints, endpoints_organ, endpoints_time
+from cascade.endpoints import Readout, Scale, last
 from cascade.errors import AnalysisError, UnknownNameError, unknown_name
 
 if TYPE_CHECKING:
     import xarray as xr
 
     from cascade.specs import Model
+
+NAMED: dict[str, Readout] = {**endpoints.NAMED, **endpoints_time.NAMED, **endpoints_organ.NAMED}
+"""The named readouts."""
 
 RESOLUTION = 1e-12
 """Smallest value that a ratio trusts: the absolute tolerance that `simulate` gives to hazards and expected lesions."""
@@ -25,13 +30,16 @@ def readout(dataset: xr.Dataset, name: str) -> xr.DataArray:
     dataset : xarray.Dataset
         Result of `cascade.simulate`: any sample dimensions, and `time` in days.
     name : str
-        A name of `known_readouts()`, or `final:<id>` or `max:<id>` for any recorded variable.
+        A name of `known_readouts()`, or `final:<id>` or `max:<id>` for any recorded variable. Readouts by `organ`, by
+        `year` after surgery or by `quantile` have that dimension; `p_first_site:bone` or `hazard_by_year:5` is one
+        number of it.
 
     Returns
     -------
     xarray.DataArray
-        Over the sample dimensions, with `units` and `long_name`. The coordinate `reason` is "ok" or says why the
-        value is NaN: the run failed, the patient was not operated within the horizon, or the horizon is too short.
+        Over the sample dimensions (and that of the readout), with `units` and `long_name`. The coordinate `reason` is
+        "ok" or says why the value is NaN: the run failed, the patient was not operated within the horizon, or the
+        horizon is too short.
 
     Raises
     ------
@@ -44,6 +52,7 @@ def readout(dataset: xr.Dataset, name: str) -> xr.DataArray:
     --------
     >>> runs = cascade.simulate(model, years=25)
     >>> float(cascade.readout(runs, "p_overt_5y"))
+    >>> cascade.readout(runs, "p_first_site").to_series()
     """
     spec = find_readout(name)
     missing = [need for need in spec.needs if not any(fnmatchcase(str(have), need) for have in dataset.data_vars)]
@@ -65,7 +74,10 @@ def find_readout(name: str) -> Readout:
     kind, _, variable = name.partition(":")
     if kind in ("final", "max") and variable:
         return _of_variable(kind, variable)
-    every = ", ".join([*NAMED, "final:<id>", "max:<id>"])
+    if kind in NAMED and NAMED[kind].dims and variable:
+        return _one_of(NAMED[kind], variable)
+    some = [f"{spec.name}[:<{spec.dims[0]}>]" if spec.dims else spec.name for spec in known_readouts()]
+    every = ", ".join([*some, "final:<id>", "max:<id>"])
     raise UnknownNameError(f"{unknown_name('readout', name, NAMED, 'the readouts')}; all readouts: {every}")
 
 
@@ -100,10 +112,22 @@ def variables_for(name: str, model: Model) -> list[str]:
 
 
 def resolve_readout(name: str, model: Model) -> str:
-    """Rewrite `final:<any name>` with the flat id of the model; named readouts come back unchanged."""
-    find_readout(name)
+    """Rewrite `final:<any name>` with the flat id of the model; other readouts come back unchanged.
+
+    Raises
+    ------
+    AnalysisError
+        If the readout is more than one number a run: nothing can be ranked by it.
+    """
+    spec = find_readout(name)
+    if spec.dims:
+        dim = spec.dims[0]
+        raise AnalysisError(
+            f"readout {name!r} is a value per {dim}, and an analysis of targets or parameters needs one number a run;"
+            f" ask for one {dim}: '{name}:<{dim}>', such as '{name}:{_EXAMPLE[dim]}'"
+        )
     kind, _, variable = name.partition(":")
-    return f"{kind}:{model.id(variable)}" if variable else name
+    return f"{kind}:{model.id(variable)}" if variable and kind not in NAMED else name
 
 
 def effect(untreated: xr.DataArray, treated: xr.DataArray, scale: Scale) -> xr.DataArray:
@@ -142,7 +166,7 @@ def _with_status(dataset: xr.Dataset, value: xr.DataArray) -> xr.DataArray:
         value = value.assign_coords(reason=(value.dims, text))
     if "status" not in dataset:
         return value
-    status = dataset["status"].transpose(*value.dims).astype(str)
+    status = dataset["status"].astype(str).broadcast_like(value).transpose(*value.dims)
     failed = status.values != "ok"
     reason = np.where(failed, np.char.add("run failed: ", status.values), value["reason"].values.astype(str))
     blank = value.where(xr.DataArray(~failed, dims=value.dims))
@@ -151,6 +175,30 @@ def _with_status(dataset: xr.Dataset, value: xr.DataArray) -> xr.DataArray:
 
 def _unit_of(dataset: xr.Dataset, spec: Readout) -> str:
     return str(dataset[spec.needs[0]].attrs.get("units", ""))
+
+
+_EXAMPLE = {"organ": "bone", "year": "5", "quantile": "0.5"}
+
+
+def _one_of(spec: Readout, label: str) -> Readout:
+    """Return the readout of one organ, one year or one quantile."""
+    dim = spec.dims[0]
+
+    def compute(dataset: xr.Dataset) -> xr.DataArray:
+        values = spec.compute(dataset)
+        known = [str(value) for value in values[dim].values]
+        if label not in known:
+            raise unknown_name(dim, label, known, f"readout {spec.name!r}")
+        return values.isel({dim: known.index(label)}).drop_vars(dim)
+
+    return replace(
+        spec,
+        name=f"{spec.name}:{label}",
+        meaning=f"{spec.meaning} ({dim} {label})",
+        compute=compute,
+        hazard=f"{spec.hazard}:{label}" if spec.hazard else "",
+        dims=(),
+    )
 
 
 def _of_variable(kind: str, variable: str) -> Readout:

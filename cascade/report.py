@@ -6,9 +6,10 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cascade import plot, verdict
+from cascade import plot, plot_cascade, verdict
 from cascade._style import embed, new_figure, render
 from cascade.errors import AnalysisError
+from cascade.readouts import readout
 from cascade.wiring import draw_wiring
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ _PANELS = (
     (("emt__a_emt", "hypoxia_vegf__a_hif", "pdl1_immune__a_pd1"), None),
 )
 """What the report shows of the untreated patient, if the model has it; decades of a logarithmic scale, or None."""
+
+
+_CLINIC = ("h_since_surgery", "h_cumulative", "f_lethal", "ctc_per_tube", "p_overt")
+"""Variables of `endpoints` that the figure of the clinical course needs, beside those of the organs."""
 
 
 def write_report(folder: str | Path, model: Model, ranking: xr.Dataset, untreated: xr.Dataset, command: str) -> Path:
@@ -98,6 +103,8 @@ def _figures(model: Model, ranking: xr.Dataset, untreated: xr.Dataset) -> dict[s
         figures["morris"] = new_figure(8.6, 6.2)
         plot.morris(ranking, figures["morris"].subplots(), top=20)
     figures["untreated"] = _draw_untreated(untreated)
+    if _has_clinic(untreated):
+        figures["clinic"] = _draw_clinic(untreated)
     if len(model.instances) > 1:
         figures["wiring"] = new_figure(13, 5.6)
         draw_wiring(model, figures["wiring"].subplots())
@@ -133,6 +140,33 @@ def _draw_untreated(untreated: xr.Dataset) -> Figure:
         _mark_surgery(axis, untreated)
     for axis in axes[len(panels) :]:
         axis.set_visible(False)
+    return figure
+
+
+def _has_clinic(untreated: xr.Dataset) -> bool:
+    """Tell whether the run is of a patient with organs, who is followed for a year after surgery."""
+    names = {str(name) for name in untreated.data_vars}
+    organs = any(name.endswith("__n_lesions_involved") for name in names)
+    if not organs or not {f"endpoints__{name}" for name in _CLINIC} | {"primary_tumor__t_surgery"} <= names:
+        return False
+    return bool(readout(untreated, "p_metastasis_free_by_year:1").notnull().all())
+
+
+def _draw_clinic(untreated: xr.Dataset) -> Figure:
+    """What happens to patients like this one: hazard by year, survival, organs, cells in the blood and risk."""
+    figure = new_figure(11, 7.2)
+    axes = figure.subplots(2, 2).ravel()
+    for draw, axis in zip(
+        (
+            plot_cascade.hazard_by_year,
+            plot_cascade.survival,
+            plot_cascade.organ_pattern,
+            plot_cascade.ctc_and_risk,
+        ),
+        axes,
+        strict=True,
+    ):
+        draw(untreated, axis)
     return figure
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cascade._canonical import Canonical, Symbol, canonicalize, symbol_table
-from cascade._starts import with_starts
+from cascade._lean import lean
+from cascade._starts import constants, observed, states_of, trajectories, with_starts
 from cascade._values import broadcast, checked_values, flat_id
-from cascade.engine import OK, Job, Run
+from cascade.engine import OK, Job, Run, not_finite
 from cascade.ensemble import check_workers, run_all
 from cascade.errors import ValueSettingError
 from cascade.specs import Model, Solver
@@ -107,9 +109,8 @@ def simulate(
     sample, table = broadcast(keys, arrays)
     _check_names(sample, recorded)
     _check_size(len(table), points, len(recorded))
-    every, rows = with_starts(model.flat, keys, table)
-    job = _job(canonicalize(model.flat, every), symbols, every, recorded, duration, points, solver)
-    data, status, rung = _run(job, rows, workers, progress)
+    job, view, rows = _prepared(model.flat, recorded, keys, table, (duration, points, solver))
+    data, status, rung = _run(job, view, rows, workers, progress)
     dataset = _dataset(job, [symbols[name] for name in recorded], sample, data, status, rung)
     dataset.attrs = provenance(model, solver, values or {}) | _values_used(keys, arrays, table)
     return dataset
@@ -192,20 +193,88 @@ def _selection(symbol: Symbol) -> str:
     return f"[{symbol.id}]" if symbol.kind == "species" and not symbol.amount else symbol.id
 
 
+def _prepared(
+    flat: str,
+    recorded: tuple[str, ...],
+    keys: tuple[str, ...],
+    table: NDArray[np.float64],
+    how: tuple[float, int, Solver],
+) -> tuple[Job, _View, NDArray[np.float64]]:
+    """Return the job, what is to be made of its rows, and the values of every run."""
+    symbols = symbol_table(flat)
+    every, rows = with_starts(flat, keys, table)
+    view = _View(flat, recorded, every, rows, symbols)
+    canonical = canonicalize(flat, every)
+    job = _job(canonical, symbols, every, view.direct, *how)
+    if canonical.reload:
+        return job, view, rows
+    short = lean(job.sbml, view.keep)
+    used = [index for index, key in enumerate(job.keys) if key in short.symbols]
+    names = (*(job.keys[index] for index in used), *short.held)
+    held = constants(flat, short.held, every, rows)
+    return replace(job, sbml=short.sbml, keys=names), view, np.ascontiguousarray(np.hstack([rows[:, used], held]))
+
+
+class _View:
+    """What is recorded of a run, and what is computed from it; the simulator need not know the latter."""
+
+    def __init__(
+        self,
+        flat: str,
+        recorded: tuple[str, ...],
+        keys: tuple[str, ...],
+        rows: NDArray[np.float64],
+        symbols: Mapping[str, Symbol],
+    ) -> None:
+        self._flat, self._recorded, self._keys, self._rows = flat, recorded, keys, rows
+        known = observed(flat)
+        self._computed = tuple(name for name in recorded if name in known)
+        others = (name for name in recorded if name not in known)
+        self.direct = tuple(dict.fromkeys((*others, *states_of(flat, self._computed))))
+        self.keep = tuple(
+            sorted(name for name in self.direct if symbols[name].role in ("constant", "computed", "rate"))
+        )
+
+    def __len__(self) -> int:
+        return len(self._recorded)
+
+    def of(self, index: int, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what was asked for, symbols x rows, from what was recorded in one run."""
+        found: dict[str, Any] = dict(zip(self.direct, rows.T, strict=True))
+        if self._computed:
+            given = dict(zip(self._keys, self._rows[index], strict=True))
+            found |= trajectories(self._flat, self._computed, given | found)
+        return np.stack([np.broadcast_to(found[name], len(rows)) for name in self._recorded])
+
+    def fault(self, data: NDArray[np.float64], days: float) -> str:
+        """Return what is wrong with computed numbers, or an empty text."""
+        bad = ~np.isfinite(data)
+        if not bad.any():
+            return ""
+        column, row = (int(place) for place in np.argwhere(bad)[0])
+        time = np.linspace(0.0, days, data.shape[1])[row]
+        return not_finite(self._recorded[column], float(data[column, row]), float(time))
+
+
 def _run(
-    job: Job, table: NDArray[np.float64], workers: int | None, progress: bool
+    job: Job, view: _View, table: NDArray[np.float64], workers: int | None, progress: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.object_], NDArray[np.int64]]:
     from cascade._progress import progress_bar
 
-    data = np.full((len(job.record), len(table), job.points), np.nan)
+    data = np.full((len(view), len(table), job.points), np.nan)
     status = np.full(len(table), OK, dtype=object)
     rung = np.zeros(len(table), dtype=np.int64)
     with progress_bar("simulating", len(table), progress) as advance:
 
         def report(index: int, run: Run) -> None:
-            if run.rows is not None:
-                data[:, index, :] = run.rows.T
             status[index], rung[index] = run.status, run.rung
+            if run.rows is not None:
+                found = view.of(index, run.rows)
+                fault = view.fault(found, job.days)
+                if fault:
+                    status[index], rung[index] = fault, -1
+                else:
+                    data[:, index, :] = found
             advance()
 
         run_all(job, table, report, workers)
@@ -248,6 +317,12 @@ def single_job(
     """Return the job of an analysis that runs one engine many times itself; names are flat ids."""
     symbols = symbol_table(model.flat)
     return _job(canonicalize(model.flat, keys), symbols, keys, record, days, points, solver)
+
+
+def one_run(model: Model, record: tuple[str, ...], days: float, points: int, solver: Solver) -> tuple[Job, list[float]]:
+    """Return the job that `simulate` makes of a model without values, and the values of its run, to measure it."""
+    job, _, rows = _prepared(model.flat, record, (), np.empty((1, 0)), (days, points, solver))
+    return job, rows[0].tolist()
 
 
 def provenance(model: Model, solver: Solver, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -66,13 +66,17 @@ class Port:
 
 @dataclass(frozen=True, kw_only=True)
 class Module:
-    """A cited SBML module: its document, its ports and its table of numbers."""
+    """A cited SBML module: its document, its ports and its table of numbers.
+
+    `options` are the options of a structure template that differ from their defaults.
+    """
 
     name: str
     path: Path
     sbml: str = field(repr=False)
     ports: tuple[Port, ...] = field(repr=False)
     parameters: tuple[Parameter, ...] = field(repr=False)
+    options: Mapping[str, int] = field(default_factory=dict)
 
     def port(self, name: str) -> Port:
         """Return the port called `name`."""
@@ -101,7 +105,9 @@ class Composition:
 
     `parameters` are the composition's own constants (used in join formulas); `overrides` replace the values of
     single instances and are keyed `instance.parameter`. The instances of a `shared` group have one common value of
-    every other constant, since it is one fact of biology and not one per place: `group__parameter`.
+    every other constant, since it is one fact of biology and not one per place: `group__parameter`; `group_values`
+    replace it and are keyed `group.parameter`. `index` are the index sets that were written out, `quasi_steady` the
+    species by module whose balance is at rest, `bases` the compositions that this one extends.
     """
 
     name: str
@@ -113,6 +119,10 @@ class Composition:
     joins: tuple[Join, ...] = field(default=(), repr=False)
     parameters: tuple[Parameter, ...] = field(default=(), repr=False)
     overrides: Mapping[str, Parameter] = field(default_factory=dict, repr=False)
+    group_values: Mapping[str, Parameter] = field(default_factory=dict, repr=False)
+    index: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    quasi_steady: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    bases: tuple[str, ...] = ()
 
     def _repr_html_(self) -> str:
         from cascade._html import composition_html
@@ -156,6 +166,8 @@ class Model:
         Every constant under its flat id, with the value that the document holds.
     ids : mapping of str to str
         Any name of a symbol (`emt.c_psmad`, `emt__c_psmad`) to its flat id; a joined input maps to its writer.
+    bases : tuple of str
+        Names of the compositions that this one extends.
     """
 
     name: str
@@ -166,6 +178,7 @@ class Model:
     wiring: tuple[Wire, ...] = field(default=(), repr=False)
     instances: Mapping[str, str] = field(default_factory=dict)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    bases: tuple[str, ...] = ()
     interventions: tuple[Intervention, ...] = ()
 
     def __post_init__(self) -> None:

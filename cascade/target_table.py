@@ -40,8 +40,8 @@ _ACT = re.compile(r"^(?:([a-z](?:_?[a-z0-9]+)*)\.)?([a-z][a-z0-9_]*):([+-])$")
 class Act:
     """One constant that a drug changes: `-` blocks it, `+` boosts it.
 
-    `owner` is a module (every instance of it), an instance (only that one), a composition (a constant of its own), or
-    empty (`parameter` is a flat id).
+    `owner` is a module (every instance of it), an instance (only that one), a composition or one that it extends (a
+    constant of its own), or empty (`parameter` is a flat id).
     """
 
     owner: str
@@ -178,7 +178,7 @@ def resolve_acts(target: Target, model: Model) -> Signs:
 
 
 def _ids(act: Act, target: Target, model: Model) -> list[str]:
-    if not act.owner or (act.owner == model.name and act.parameter in model.table):
+    if not act.owner or (act.owner in (model.name, *model.bases) and act.parameter in model.table):
         return [model.parameter(act.parameter).id]
     owners = [instance for instance, module in model.instances.items() if module == act.owner]
     if not owners and act.owner in model.instances:
@@ -190,9 +190,14 @@ def _ids(act: Act, target: Target, model: Model) -> list[str]:
             local = [known for known in model.ids if known.startswith(f"{owner}.") and model.ids[known] in model.table]
             raise unknown_name("constant", name, local, f"model {model.name!r} (target {target.target!r})")
         flat.append(model.ids[name])
-    if act.owner not in model.instances.values() and flat and not flat[0].startswith(f"{act.owner}__"):
+    if act.owner not in model.instances.values() and flat and _is_shared(act.owner, act.parameter, model):
         raise TableError(
             f"target {target.target!r}: {flat[0]!r} is shared by several instances, so {act.owner!r} cannot be treated "
             f"alone; name the module {model.instances[act.owner]!r}, or give the instance a value of its own"
         )
     return flat
+
+
+def _is_shared(instance: str, parameter: str, model: Model) -> bool:
+    flat = model.ids[f"{instance}.{parameter}"]
+    return any(model.ids.get(f"{other}.{parameter}") == flat for other in model.instances if other != instance)

@@ -17,6 +17,7 @@ from cascade.evidence import count_evidence
 from cascade.experiments import Experiment, read_experiments, run_experiment
 from cascade.facts import Fact, read_facts
 from cascade.measures import Variables, evaluate, evaluate_number
+from cascade.population import population_risk
 from cascade.readouts import readout
 from cascade.specs import Model
 
@@ -105,13 +106,18 @@ def _row(finding: Finding) -> dict[str, Any]:
     }
 
 
-def validate(name: str | Path, *, progress: bool = False) -> Qualification:
+def validate(
+    name: str | Path, *, values: Mapping[str, float] | None = None, progress: bool = False
+) -> Qualification:
     """Compare a module or a composition with the published facts in its `evidence.tsv`.
 
     Parameters
     ----------
     name : str or Path
         A shipped name or the path of a folder.
+    values : mapping of str to float, optional
+        Constants that hold other values than those of the tables, in every experiment that does not set them itself;
+        for calibration, and for asking which facts another number would miss.
     progress : bool
         Show a progress bar over the experiments.
 
@@ -135,8 +141,10 @@ def validate(name: str | Path, *, progress: bool = False) -> Qualification:
     facts = read_facts(folder / "evidence.tsv")
     experiments = read_experiments(folder / "experiments.toml")
     model = compose(load_module(folder) if is_module(folder) else load_composition(folder))
-    runs, failures = _run_all(model, experiments, progress)
+    runs, failures = _run_all(model, experiments, values or {}, progress)
     names: dict[str, Any] = {key: Variables(key, run) for key, run in runs.items()} | failures
+    # a composition's own constants, such as the spread between patients
+    names = _own_constants(model, folder, values or {}) | names
     return Qualification(
         name=folder.name,
         model_sha256=model.hash,
@@ -146,7 +154,30 @@ def validate(name: str | Path, *, progress: bool = False) -> Qualification:
     )
 
 
-_FUNCTIONS = {"readout": lambda run, name: readout(run.dataset, name)}
+def _own_constants(model: Model, folder: Path, values: Mapping[str, float]) -> dict[str, Any]:
+    if is_module(folder):
+        return {}
+    return {p.id: values.get(p.id, p.nominal) for p in model.parameters if "__" not in p.id}
+
+
+def _of(array: Any, label: Any) -> Any:
+    """Pick one organ, year or quantile of a readout that has several."""
+    dims = [str(dim) for dim in getattr(array, "dims", ()) if dim in ("organ", "year", "quantile")]
+    if len(dims) != 1:
+        raise CascadeError(f"of() needs a readout by organ, year or quantile, found {list(getattr(array, 'dims', ()))}")
+    known = array[dims[0]].values.tolist()
+    if label not in known:
+        raise CascadeError(f"of(.., {label!r}): no such {dims[0]}; known: {known}")
+    return array.sel({dims[0]: label}, drop=True)
+
+
+_FUNCTIONS = {
+    "readout": lambda run, name: readout(run.dataset, name),
+    "of": _of,
+    "cohort": lambda hazard, sigma: population_risk(hazard, float(sigma))["p_overt"],
+}
+"""Functions of expressions beside the measures: `of(readout(patient, "p_involved"), "bone")`, and `cohort(hazard,
+sigma)`, the share of a cohort with lognormal potential that has metastasis at a cumulative hazard of its median."""
 
 
 class _Failed:
@@ -160,7 +191,7 @@ class _Failed:
 
 
 def _run_all(
-    model: Model, experiments: Mapping[str, Experiment], progress: bool
+    model: Model, experiments: Mapping[str, Experiment], values: Mapping[str, float], progress: bool
 ) -> tuple[dict[str, xr.Dataset], dict[str, _Failed]]:
     """Carry out every experiment; one that fails spoils only its own facts."""
     runs: dict[str, xr.Dataset] = {}
@@ -168,7 +199,7 @@ def _run_all(
     with progress_bar(f"validating {model.name}", len(experiments), progress) as advance:
         for name, experiment in experiments.items():
             try:
-                runs[name] = run_experiment(model, experiment)
+                runs[name] = run_experiment(model, experiment, values)
             except CascadeError as error:
                 failures[name] = _Failed(str(error))
             advance()

@@ -89,3 +89,13 @@ def make_composition(
     if rows:
         write_parameters(path / "parameters.tsv", rows)
     return path
+
+
+def make_shipped_composition(folder: Path, instances: dict[str, str], joins: dict[str, str], more: str = "") -> Path:
+    """Write a composition of shipped modules; `more` holds further tables, such as groups."""
+    path = folder / "shipped"
+    path.mkdir(exist_ok=True)
+    lines = ["[instances]"] + [f'{key} = "{module}"' for key, module in instances.items()]
+    lines += ["[joins]"] + [f"'{reader}' = '{formula}'" for reader, formula in joins.items()]
+    (path / "composition.toml").write_text("\n".join([*lines, more]))
+    return path

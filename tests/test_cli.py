@@ -104,6 +104,18 @@ def test_export_writes_flat_and_hierarchical_sbml(tmp_path):
     assert "listOfSubmodels" in (tmp_path / "comp.xml").read_text()
 
 
+def test_index_sets_are_chosen_on_the_command_line(tmp_path):
+    more = "index = {maker = ['one', 'two']}\ngroups = {makers = ['{maker}']}"
+    instances = {"'{maker}'": "source", "down": "sink"}
+    folder = make_composition(tmp_path, {"down.c_in": "sum(makers.c_a)"}, instances=instances, more=more)
+    shown = json.loads(run("show", str(folder), "--json", "--index", "maker=one,three").stdout)
+    assert set(shown["instances"]) == {"one", "three", "down"}
+    none = run("check", str(folder), "--index", "maker=")
+    assert none.returncode == 0, none.stdout
+    refused = run("simulate", str(folder), "--index", "makers=one")
+    assert refused.returncode == 2 and "no index set 'makers'" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -129,6 +141,14 @@ def test_export_writes_flat_and_hierarchical_sbml(tmp_path):
         (["rank", "tgf_beta", "--out", "no_such_folder/rank"], "does not exist; make it first"),
         (["export", "tgf_beta", "--out", "model.docx"], "the suffix must be .xml or .sbml"),
         (["export", "tgf_beta", "--comp", "--out", "model.xml"], "is a single module"),
+        (["show", "tgf_beta", "--index", "organ=bone"], "'tgf_beta' is a module, which has no index sets"),
+        (["show", "tgf_beta", "--index", "organ"], "write it as SET=MEMBERS"),
+        (["show", "tgf_beta", "--index", "organ=a", "--index", "organ=b"], "gives 'organ' twice"),
+        (["show", "tgf_beta", "--structure", "tgf_beta.n=4"], "no option 'n' in tgf_beta.ant"),
+        (["show", "tgf_beta", "--structure", "n=4"], "write it as MODULE.OPTION=INTEGER"),
+        (["show", "tgf_beta", "--structure", "wnt.n=4"], "no module 'wnt' in module 'tgf_beta'"),
+        (["show", "tgf_beta", "--structure", "a.n=4", "--structure", "a.n=5"], "gives 'a.n' twice"),
+        (["check", "--index", "organ=bone"], "change one model; say which"),
     ],
 )
 def test_what_cannot_be_done_is_one_message_and_exit_code_2(arguments, message, tmp_path):

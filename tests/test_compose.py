@@ -232,4 +232,4 @@ def test_any_number_of_sources_adds_up(tmp_path_factory, makes, weights, shared)
     total = sum(rows[i].nominal * rows[len(names) + i].nominal for i in range(len(names)))
     fed = 0.3 * total / 0.5 * ((1 - np.exp(-0.2 * time)) / 0.2 - (np.exp(-0.2 * time) - np.exp(-0.5 * time)) / 0.3)
     np.testing.assert_allclose(result["down__c_b"], np.exp(-0.2 * time) + fed, rtol=1e-6)
-    assert ("all__k_lose" in model.table) == (shared and len(names) > 1)
+    assert ("all__k_lose" in model.table) == shared

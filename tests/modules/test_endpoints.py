@@ -67,6 +67,14 @@ def test_metastases_shed_ctdna_after_surgery(model):
     assert copies[2] == pytest.approx(2 * copies[1], rel=1e-9)
 
 
+def test_ctdna_is_release_over_clearance(model):
+    """The pool follows the deaths at once: its half-life is minutes, a tumor changes over weeks."""
+    deaths = xr.DataArray([0.0, 1e8, 6e8], dims="deaths")
+    data = run(model, values={"v_death": deaths, "n_burden": 1e9})
+    expected = 1.4e-4 * (deaths + 0.15e9) / 33.27
+    np.testing.assert_allclose(data["n_ctdna"], expected.expand_dims(time=data["time"]).T, rtol=1e-9)
+
+
 def test_hazard_becomes_probability(model):
     """P(overt) = 1 - exp(-H): exact for Poisson lesions."""
     hazard = xr.DataArray([0.0, 0.1, 1.0, 5.0], dims="hazard")
@@ -94,7 +102,9 @@ def test_survival_is_monotone(model):
 def test_host_reserve_falls_at_lethal_burden(model):
     """Undisturbed at a tenth of the lethal burden, one half at it, nearly none at three times, after some weeks."""
     burden = xr.DataArray([0.0, 1e11, 1e12, 3e12], dims="burden")
-    reserve = run(model, days=200, values={"n_burden": burden})["f_host"].isel(time=-1).values
+    data = run(model, days=200, values={"n_burden": burden}).isel(time=-1)
+    np.testing.assert_allclose(data["f_lethal"], burden / 1e12)
+    reserve = data["f_host"].values
     assert reserve[0] == 1.0
     assert reserve[1] > 0.999
     assert reserve[2] == pytest.approx(0.5)

@@ -1,0 +1,112 @@
+"""Where models are: finds the folders of shipped modules and compositions and of those that a user brings."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from functools import lru_cache
+from pathlib import Path
+
+from cascade.errors import CascadeError, CompositionError, unknown_name
+
+_BIB_KEY = re.compile(r"^\s*@\w+\s*\{\s*([^,\s]+)\s*,", re.MULTILINE)
+
+
+@lru_cache(maxsize=1)
+def library_folder() -> Path:
+    """Return the folder of the shipped models: inside the wheel, or beside the package in a checkout."""
+    package = Path(__file__).resolve().parent
+    for folder in (package / "sbml_models", package.parent / "sbml_models"):
+        if folder.is_dir():
+            return folder
+    raise CascadeError(f"the shipped models are missing: no sbml_models in {package} or beside it; reinstall cascade")
+
+
+def module_names() -> tuple[str, ...]:
+    """Return the names of the shipped modules."""
+    return tuple(sorted(f.name for f in library_folder().iterdir() if (f / f"{f.name}.ant").is_file()))
+
+
+def composition_names() -> tuple[str, ...]:
+    """Return the names of the shipped compositions that can be run; one that only others extend is left out."""
+    files = (library_folder() / "compositions").glob("*/composition.toml")
+    return tuple(sorted(file.parent.name for file in files if not _is_abstract(file)))
+
+
+def _is_abstract(file: Path) -> bool:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8")).get("abstract") is True
+    except (OSError, ValueError):
+        return False  # who loads it is told what is wrong
+
+
+def evidence_names() -> tuple[str, ...]:
+    """Return the shipped modules and compositions that have a table of published facts."""
+    folders = {name: module_folder(name) for name in module_names()}
+    folders |= {name: composition_folder(name) for name in composition_names()}
+    return tuple(name for name, folder in folders.items() if (folder / "evidence.tsv").is_file())
+
+
+def module_folder(name: str | Path) -> Path:
+    """Return the folder of a module given by a shipped name or a path.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is neither such a name nor such a folder.
+    """
+    shipped = library_folder() / str(name)
+    if "/" not in str(name) and (shipped / f"{shipped.name}.ant").is_file():
+        return shipped
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path.resolve()
+    raise unknown_name("module", str(name), module_names(), "the catalog, and no folder has this path")
+
+
+def shipped_composition(name: str) -> Path | None:
+    """Return the folder of a shipped composition, or None."""
+    folder = library_folder() / "compositions" / name
+    return folder if "/" not in name and (folder / "composition.toml").is_file() else None
+
+
+def composition_folder(name: str | Path) -> Path:
+    """Return the folder of a composition given by a shipped name or a path."""
+    shipped = shipped_composition(str(name))
+    if shipped is not None:
+        return shipped
+    path = Path(name).expanduser()
+    if path.name == "composition.toml":
+        path = path.parent
+    if (path / "composition.toml").is_file():
+        return path.resolve()
+    if path.is_dir():
+        raise CompositionError(
+            f"{path} is neither a module (it has no {path.resolve().name}.ant) nor a composition (no composition.toml)"
+        )
+    raise unknown_name("composition", str(name), composition_names(), "the catalog, and no folder has this path")
+
+
+def is_module(name: str | Path) -> bool:
+    """Tell whether a name or path means a module (and not a composition)."""
+    if shipped_composition(str(name)) is not None:
+        return False
+    path = Path(name).expanduser()
+    return str(name) in module_names() or (path / f"{path.resolve().name}.ant").is_file()
+
+
+def module_title(name: str) -> str:
+    """Return what a module's README says after the name in its first line (`# name: title`)."""
+    path = module_folder(name) / "README.md"
+    first = path.read_text(encoding="utf-8").splitlines()[:1] if path.is_file() else []
+    return first[0].partition(":")[2].strip() if first else ""
+
+
+def bibliography_keys(folder: Path | None = None) -> set[str]:
+    """Return the keys of the shipped `references.bib`, and of one in `folder` or beside it."""
+    keys: set[str] = set()
+    folders = [library_folder()] + ([folder, folder.parent] if folder else [])
+    for path in {f / "references.bib" for f in folders}:
+        if path.is_file():
+            keys |= set(_BIB_KEY.findall(path.read_text(encoding="utf-8")))
+    return keys

@@ -1,0 +1,258 @@
+"""Replaces fast species of a module by their quasi-steady state: what flows in over the rates at which it is lost.
+
+A species whose residence time is short against everything that is asked costs a state and small steps. At rest,
+`inflow - k*n = 0`, so it becomes the assignment rule `n := inflow/k`. Reactions stay, and so do the balances of
+everything else; a chain of such species passes on every cell that enters it. The error is one residence time: relative
+to a change at the rate g, about g/k.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import lru_cache, reduce
+
+import libsbml
+
+from cascade._sbml import read_document, symbols, write_document
+from cascade.errors import CompositionError, unknown_name
+from cascade.specs import Module
+
+
+def quasi_steady(module: Module, species: Iterable[str]) -> Module:
+    """Return a module in which species are at their quasi-steady state.
+
+    Parameters
+    ----------
+    module : Module
+        A module with reactions.
+    species : iterable of str
+        Ids of the species. Each must be lost at rates `n*k` with `k` independent of `n`, and produced at rates that do
+        not depend on it. A species may be produced from another one of them; a circle among them is refused.
+
+    Returns
+    -------
+    Module
+        The same module; the species are computed by assignment rules and have no start value. An event may set such a
+        species to 0 only where it also ends its production; the assignment is then left out, since the rule does it.
+
+    Raises
+    ------
+    UnknownNameError
+        If the module has no such species.
+    CompositionError
+        With every species that cannot be replaced, and why.
+    """
+    chosen = tuple(dict.fromkeys(species))
+    return replace(module, sbml=_reduced(module.sbml, module.name, chosen)) if chosen else module
+
+
+@lru_cache(maxsize=64)
+def _reduced(sbml: str, module: str, chosen: tuple[str, ...]) -> str:
+    document = read_document(sbml, module)
+    model = document.getModel()
+    known = [species.getId() for species in model.getListOfSpecies()]
+    for name in chosen:
+        if name not in known:
+            raise unknown_name("species", name, known, f"module {module!r}")
+    formulas = _Formulas(model)
+    problems: list[str] = []
+    rules: dict[str, libsbml.ASTNode] = {}
+    for name in chosen:
+        try:
+            rules[name] = _balance(model, formulas, name).rule
+        except CompositionError as reason:
+            problems.append(f"{name!r} {reason}")
+    problems += _circles(formulas, rules) if not problems else []
+    problems += _drop_assignments(model, formulas, rules) if not problems else []
+    if problems:
+        raise CompositionError(f"module {module!r}, quasi-steady species:\n  " + "\n  ".join(problems))
+    for name, rule in rules.items():
+        _compute(model, name, rule)
+    return write_document(document)
+
+
+class _Formulas:
+    """Assignment rules of a model: which symbols a formula depends on, directly or through rules."""
+
+    def __init__(self, model: libsbml.Model) -> None:
+        self.rules = {rule.getVariable(): rule.getMath() for rule in model.getListOfRules() if rule.isAssignment()}
+        self._found: dict[str, frozenset[str]] = {}
+
+    def needs(self, math: libsbml.ASTNode) -> set[str]:
+        """Return every symbol that a formula depends on."""
+        named = symbols(math)
+        return named.union(*(self._behind(name) for name in named))
+
+    def _behind(self, name: str) -> frozenset[str]:
+        if name not in self._found:
+            self._found[name] = frozenset()
+            math = self.rules.get(name)
+            self._found[name] = frozenset() if math is None else frozenset(self.needs(math))
+        return self._found[name]
+
+
+@dataclass(frozen=True)
+class _Balance:
+    """The rates at which a species is made, and the coefficients with which it is lost."""
+
+    gains: tuple[libsbml.ASTNode, ...]
+    losses: tuple[libsbml.ASTNode, ...]
+
+    @property
+    def rule(self) -> libsbml.ASTNode:
+        """Inflow over the sum of the loss coefficients."""
+        return _node(libsbml.AST_DIVIDE, _sum(self.gains), _sum(self.losses))
+
+
+def _balance(model: libsbml.Model, formulas: _Formulas, name: str) -> _Balance:
+    _check_species(model, name)
+    gains, losses = [], []
+    for reaction in model.getListOfReactions():
+        change = _net(reaction.getListOfProducts(), name) - _net(reaction.getListOfReactants(), name)
+        if not change:
+            continue
+        law, where = reaction.getKineticLaw(), f"reaction {reaction.getId()!r}"
+        if law is None or law.getNumLocalParameters():
+            raise CompositionError(f"needs a rate without local parameters in {where}")
+        if change > 0:
+            if name in formulas.needs(law.getMath()):
+                raise CompositionError(f"is made by {where} at a rate that depends on it")
+            gains.append(_times(change, law.getMath()))
+        else:
+            losses.append(_times(-change, _divided(law.getMath(), name, formulas, where)))
+    if not gains or not losses:
+        raise CompositionError(f"has no reaction that {'makes' if not gains else 'removes'} it")
+    return _Balance(tuple(gains), tuple(losses))
+
+
+def _check_species(model: libsbml.Model, name: str) -> None:
+    species = model.getSpecies(name)
+    compartment = model.getCompartment(species.getCompartment())
+    if species.getBoundaryCondition() or species.getConstant() or model.getRule(name) is not None:
+        raise CompositionError("is not changed by reactions alone")
+    if species.isSetConversionFactor() or model.isSetConversionFactor():
+        raise CompositionError("has a conversion factor")
+    if not species.getHasOnlySubstanceUnits() and not compartment.getConstant():
+        raise CompositionError(f"is a concentration in {compartment.getId()!r}, whose size varies")
+
+
+def _net(references: Iterable[libsbml.SpeciesReference], name: str) -> float:
+    """Return the stoichiometry of a species on one side of a reaction."""
+    total = 0.0
+    for reference in references:
+        if reference.getSpecies() == name:
+            if not reference.getConstant() or not reference.isSetStoichiometry():
+                raise CompositionError("has a stoichiometry that is not a number")
+            total += reference.getStoichiometry()
+    return total
+
+
+def _divided(math: libsbml.ASTNode, name: str, formulas: _Formulas, where: str) -> libsbml.ASTNode:
+    """Return `k` of a rate `name*k`, found by structure: exact, and linear by construction."""
+
+    def inner(node: libsbml.ASTNode) -> libsbml.ASTNode | None:
+        """Return the node divided by the species; None stands for 1."""
+        kind, children = node.getType(), list(_children(node))
+        holds = [name in formulas.needs(child) for child in children]
+        if kind == libsbml.AST_NAME and node.getName() == name:
+            return None
+        if kind == libsbml.AST_NAME and node.getName() in formulas.rules:
+            return inner(formulas.rules[node.getName()])
+        if kind == libsbml.AST_TIMES and sum(holds) == 1:
+            at = holds.index(True)
+            rest = inner(children[at])
+            factors = [*children[:at], *([] if rest is None else [rest]), *children[at + 1 :]]
+            return _fold(libsbml.AST_TIMES, factors) if factors else None
+        if kind == libsbml.AST_DIVIDE and holds == [True, False]:
+            return _node(kind, inner(children[0]) or _number(1), children[1])
+        if kind in (libsbml.AST_PLUS, libsbml.AST_MINUS) and children and all(holds):
+            return _node(kind, *(inner(child) or _number(1) for child in children))
+        raise CompositionError(f"is lost by {where} at a rate that is not linear in it")
+
+    return inner(math) or _number(1)
+
+
+def _circles(formulas: _Formulas, rules: dict[str, libsbml.ASTNode]) -> list[str]:
+    """Refuse species whose quasi-steady states need each other."""
+    needs = {name: formulas.needs(rule) & rules.keys() for name, rule in rules.items()}
+    reached = {name: set(others) for name, others in needs.items()}
+    for _ in rules:
+        reached = {name: others.union(*(needs[other] for other in others)) for name, others in reached.items()}
+    circle = [name for name, others in reached.items() if name in others]
+    return [f"{', '.join(map(repr, circle))} need each other in a circle; keep one of them"] if circle else []
+
+
+def _drop_assignments(model: libsbml.Model, formulas: _Formulas, rules: dict[str, libsbml.ASTNode]) -> list[str]:
+    """Leave out event assignments that the rules make true by themselves; say which are not."""
+    problems = []
+    formulas.rules.update(rules)
+    for event in model.getListOfEvents():
+        set_to = {each.getVariable(): each.getMath() for each in event.getListOfEventAssignments()}
+        zeros = {name for name, math in set_to.items() if math.isNumber() and math.getValue() == 0}
+        for name in set_to.keys() & rules.keys():
+            if name in zeros and _vanishes(rules[name], zeros, formulas):
+                event.removeEventAssignment(name)
+            else:
+                problems.append(f"{name!r} is set by event {event.getId()!r}, which does not also end its production")
+    return problems
+
+
+def _vanishes(node: libsbml.ASTNode, zeros: Collection[str], formulas: _Formulas) -> bool:
+    """Tell whether a formula is 0 by structure once the symbols `zeros` are 0."""
+    kind, children = node.getType(), list(_children(node))
+    if node.isNumber():
+        return bool(node.getValue() == 0)
+    if kind == libsbml.AST_NAME:
+        math = formulas.rules.get(node.getName())
+        return node.getName() in zeros or (math is not None and _vanishes(math, zeros, formulas))
+    test: Callable[[Iterable[bool]], bool] | None = {
+        libsbml.AST_TIMES: any,
+        libsbml.AST_PLUS: all,
+        libsbml.AST_MINUS: all,
+    }.get(kind)
+    if kind == libsbml.AST_DIVIDE:
+        return _vanishes(children[0], zeros, formulas)
+    return test is not None and test(_vanishes(child, zeros, formulas) for child in children)
+
+
+def _compute(model: libsbml.Model, name: str, math: libsbml.ASTNode) -> None:
+    """Let a rule compute a species that reactions changed."""
+    species = model.getSpecies(name)
+    species.setBoundaryCondition(True)
+    species.unsetInitialAmount()
+    species.unsetInitialConcentration()
+    model.removeInitialAssignment(name)
+    rule = model.createAssignmentRule()
+    rule.setVariable(name)
+    rule.setMath(math)
+
+
+def _children(node: libsbml.ASTNode) -> Iterator[libsbml.ASTNode]:
+    return (node.getChild(index) for index in range(node.getNumChildren()))
+
+
+def _node(kind: int, *children: libsbml.ASTNode) -> libsbml.ASTNode:
+    node = libsbml.ASTNode(kind)
+    for child in children:
+        node.addChild(child.deepCopy())
+    return node
+
+
+def _fold(kind: int, parts: Collection[libsbml.ASTNode]) -> libsbml.ASTNode:
+    return reduce(lambda left, right: _node(kind, left, right), parts)
+
+
+def _sum(parts: Collection[libsbml.ASTNode]) -> libsbml.ASTNode:
+    return _fold(libsbml.AST_PLUS, parts)
+
+
+def _times(factor: float, math: libsbml.ASTNode) -> libsbml.ASTNode:
+    return math if factor == 1 else _node(libsbml.AST_TIMES, _number(factor), math)
+
+
+def _number(value: float) -> libsbml.ASTNode:
+    node = libsbml.ASTNode()
+    node.setValue(int(value) if value == int(value) else value)
+    node.setUnits("dimensionless")
+    return node
