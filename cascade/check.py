@@ -151,7 +151,8 @@ def _check_composition(
 def _check_unused(composition: Composition) -> Iterator[Issue]:
     used = {name for join in composition.joins for name in re.findall(r"[A-Za-z]\w*", join.formula)}
     for row in composition.parameters:
-        if row.id not in used:
+        # a spread describes a cohort of such patients; `population_risk` and the evidence read it
+        if row.id not in used and not row.id.startswith(("sigma_", "cohort_")):
             yield Issue(
                 severity="error",
                 where=f"{composition.name}: parameters.tsv",

@@ -106,9 +106,7 @@ def _row(finding: Finding) -> dict[str, Any]:
     }
 
 
-def validate(
-    name: str | Path, *, values: Mapping[str, float] | None = None, progress: bool = False
-) -> Qualification:
+def validate(name: str | Path, *, values: Mapping[str, float] | None = None, progress: bool = False) -> Qualification:
     """Compare a module or a composition with the published facts in its `evidence.tsv`.
 
     Parameters
