@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import shlex
 import sys
 from pathlib import Path
@@ -338,6 +339,79 @@ def simulate(
         for variable in last.data_vars:
             if "time" in result[variable].dims:
                 typer.echo(f"{variable:<44} {float(last[variable]):<14.6g} {last[variable].attrs.get('units', '')}")
+
+
+@app.command(
+    epilog="Examples: `cascade endpoints breast`, `cascade endpoints prostate --years 60 --readout f_first_site`, "
+    "`cascade endpoints breast --set f_metastatic_potential=5 --json`"
+)
+def endpoints(
+    name: Name,
+    years: Annotated[float, typer.Option(help="Time to simulate, from the first tumor cell on.")] = 35.0,
+    readouts: Annotated[
+        list[str] | None, typer.Option("--readout", metavar="READOUT", help="Only these; an unknown name lists all.")
+    ] = None,
+    settings: Annotated[list[str] | None, typer.Option("--set", metavar="ID=VALUE", help="Set a parameter.")] = None,
+    index: Index = None,
+    structure: Structure = None,
+    as_json: Json = False,
+) -> None:
+    """Show the clinical endpoints of one untreated patient: by organ, by year after surgery, and as single numbers."""
+    from cascade.readouts import find_readout, known_readouts
+
+    specs = [find_readout(each) for each in readouts] if readouts else list(known_readouts())
+    model = _model(name, index, structure)
+    run = cascade.simulate(model, years=years, points=int(years * 24) + 1, values=_pairs(settings, "--set"))
+    if run["status"].item() != "ok":
+        raise CascadeError(f"the run failed: {run['status'].item()}")
+    found = {spec.name: cascade.readout(run, spec.name) for spec in specs}
+    data = {key: {"unit": value.attrs["units"], "value": _numbers(value)} for key, value in found.items()}
+    lines = [f"{key:<28} {_short(data[key]['value'])}  {value.attrs['units']}" for key, value in found.items()]
+    _say({"model": model.name, "years": years, "readouts": data}, as_json, "\n".join(lines))
+
+
+def _numbers(value: Any) -> Any:
+    """Return a readout as a number, or as numbers by organ, year or quantile; null where there is none."""
+    if not value.dims:
+        return float(value) if math.isfinite(float(value)) else None
+    return {str(key): _numbers(value.sel({value.dims[0]: key})) for key in value[value.dims[0]].values}
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_short(part)}" for key, part in value.items())
+    return "-" if value is None else f"{value:.4g}"
+
+
+@app.command(
+    epilog="Examples: `cascade extinction breast bone_clone_1 n_dormant=10000 --years 20`, "
+    "`cascade extinction breast lung_lesions n_angiogenic_dormant=2 --runs 2000 --seed 1`"
+)
+def extinction(
+    name: Name,
+    organ: Annotated[str, typer.Argument(help="The instance that holds the cohort, such as bone_clone_1.")],
+    cohort: Annotated[list[str], typer.Argument(metavar="STATE=NUMBER...", help="Cells or lesions of each state.")],
+    years: Annotated[float, typer.Option(help="How long the cohort is followed.")] = 10.0,
+    runs: Annotated[int, typer.Option(help="Cohorts that are sampled as well, event by event.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the sampling.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Tell the chance that a cohort of disseminated cells leaves no detectable lesion, and when the first one shows."""
+    law = cascade.extinction(
+        _model(name), _pairs(cohort, "cohort"), organ=organ, years=years, points=201, runs=runs, seed=seed
+    )
+    none, first = float(law["p_no_lesion"][-1]), law["t_first"]
+    data = {"p_no_lesion": none, "n_lesions": float(law["n_lesions"][-1]), "t_first": _numbers(first)}
+    lines = [
+        f"no lesion within {years:g} years: {none:.4g}",
+        f"lesions expected: {data['n_lesions']:.4g}",
+        f"day of the first lesion, by share of cohorts: {_short(data['t_first'])}",
+    ]
+    if runs:
+        low, high = (float(law[f"p_no_lesion_{side}"][-1]) for side in ("lower", "upper"))
+        data |= {"p_no_lesion_lower": low, "p_no_lesion_upper": high}
+        lines.append(f"no lesion in {runs} sampled cohorts: 95 % interval {low:.4g} to {high:.4g}")
+    _say(data, as_json, "\n".join(lines))
 
 
 def _pairs(items: list[str] | None, option: str) -> dict[str, float]:

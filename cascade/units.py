@@ -33,7 +33,9 @@ _VOCABULARY: dict[str, tuple[Factor, ...]] = {
     "minute": (Factor("second", multiplier=60.0),),
     "hour": (Factor("second", multiplier=3600.0),),
     "day": (Factor("second", multiplier=86400.0),),
-    "year": (Factor("second", multiplier=31557600.0),),  # 365.25 days; of readouts and published hazards, never of a model
+    "year": (
+        Factor("second", multiplier=31557600.0),
+    ),  # 365.25 days; of readouts and published hazards, never of a model
     "pM": (Factor("mole", scale=-12), Factor("litre", -1)),
     "nM": (Factor("mole", scale=-9), Factor("litre", -1)),
     "uM": (Factor("mole", scale=-6), Factor("litre", -1)),

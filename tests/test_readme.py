@@ -58,6 +58,8 @@ def test_every_command_of_the_readme_exists():
         "list",
         "show",
         "check",
+        "endpoints",
+        "extinction",
         "simulate",
         "validate",
         "bifurcation",
