@@ -1,10 +1,10 @@
 """Which founding, soil, dormancy and spread bring the breast composition closest to its calibrated facts?
 
-Thirteen numbers are fitted at once, by least squares with weak log-normal priors, to hazards by period of operated ER-positive
-patients, the risk by tumor size, the organ of first presentation, the organs involved at autopsy and marrow positivity. The
-facts are those of `evidence.tsv` (where their sources stand); this script repeats their targets with the weights of the fit.
-With `--quick` it compares the shipped numbers with the facts; without, it fits anew (about ten minutes) and prints the numbers
-for `parameters.tsv`.
+Thirteen numbers are fitted at once, by least squares with weak log-normal priors, to hazards by period of operated
+ER-positive patients, the risk by tumor size, the organ of first presentation, the organs involved at autopsy and marrow
+positivity. The facts are those of `evidence.tsv` (with their sources); this script repeats their targets with the
+weights of the fit. With `--quick` it compares the shipped numbers with the facts; without, it fits anew (about ten
+minutes) and prints the numbers for `parameters.tsv`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FREE = {
     "sigma_ibcsg": 0.25,
     "cohort_autopsy": 1.0,
 }
-"""Fitted constants and the standard deviation of the natural logarithm of their prior; the three soft organs share w_vessel."""
+"""Fitted constants and the spread (natural logarithm) of their prior; the three soft organs share w_vessel."""
 
 HAZARDS = {(0, 5): (0.099, 0.15), (5, 10): (0.054, 0.15), (10, 15): (0.029, 0.25), (15, 20): (0.028, 0.25)}
 HAZARDS |= {(20, 25): (0.013, 0.4), (1, 2): (0.152, 0.15)}
@@ -112,7 +112,7 @@ def fit(model: cascade.Model, start: dict[str, float]) -> dict[str, float]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the facts beside the model; exit code 1 if the shipped numbers miss them by more than two widths on average."""
+    """Print the facts beside the model; exit code 1 if they are missed by more than two widths on average."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="compare the shipped numbers, do not fit")
     quick = parser.parse_args(arguments).quick

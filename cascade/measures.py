@@ -229,8 +229,8 @@ def evaluate(expression: str, names: Mapping[str, Any], functions: Mapping[str, 
     """
     import simpleeval
 
-    # The evaluator's own product asks numbers for their length; powers stay guarded.
-    operators = {**simpleeval.DEFAULT_OPERATORS, ast.Mult: operator.mul}
+    # The evaluator's own product and sum ask numbers for their length; powers stay guarded.
+    operators = {**simpleeval.DEFAULT_OPERATORS, ast.Mult: operator.mul, ast.Add: operator.add}
     evaluator = simpleeval.SimpleEval(operators, {**MEASURES, **functions}, {**UNITS_OF_TIME, **names})
     try:
         return evaluator.eval(expression)

@@ -54,8 +54,11 @@ COUPLED = """
 title = "a Gompertz tumor and its vessels"
 [instances]
 tumor = "primary_tumor"
+cells = "clone"
 vessels = "hypoxia_vegf"
 [joins]
+"tumor.n_cells" = "cells.n_tumor"
+"cells.k_gompertz" = "tumor.k_gompertz"
 "vessels.n_tumor_external" = "tumor.n_tumor"
 "vessels.k_growth_external" = "tumor.k_growth"
 """
