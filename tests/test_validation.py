@@ -185,7 +185,12 @@ def test_a_wrong_experiment_is_refused(tmp_path, text, message):
         read_experiments(path)
 
 
-@pytest.mark.parametrize("name", evidence_names())
+BIG = [name for name in evidence_names() if name in cascade.composition_names() and name != "carcinoma_cell"]
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in BIG else ()) for name in evidence_names()]
+)
 def test_shipped_misses_are_explained(name):
     found = cascade.validate(name)
     for finding in found.findings:
