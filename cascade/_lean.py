@@ -15,33 +15,35 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 
 import libsbml
 
+from cascade._nodes import (
+    POWER_COST,
+    Node,
+    cost,
+    is_readable,
+    names_in,
+    node_text,
+    read_node,
+    renamed,
+    save_powers,
+    scaled,
+    to_math,
+)
 from cascade._sbml import read_document, write_document
 from cascade._sbml import symbols as symbols_of
 
 HELD, NET, SHARED = "held_", "net_", "shared_"
 """Prefixes of constants computed once, of merged reactions, and of functions that bind what is used several times."""
 
-POWER_COST, WORTH = 20, 40
-"""Additions that take as long as a power; additions that must be saved for a function to be worth its compilation."""
+WORTH = 40
+"""Additions that must be saved for a function to be worth its compilation."""
 
-_KINDS = {
-    libsbml.AST_PLUS: "+",
-    libsbml.AST_TIMES: "*",
-    libsbml.AST_MINUS: "-",
-    libsbml.AST_DIVIDE: "/",
-    libsbml.AST_POWER: "^",
-    libsbml.AST_FUNCTION_POWER: "^",
-    libsbml.AST_FUNCTION_LN: "ln",
-    libsbml.AST_FUNCTION_EXP: "exp",
-    libsbml.AST_FUNCTION_ABS: "abs",
-}
 _WORDS = frozenset(
     {"time", "avogadro", "pi", "exponentiale", "e", "inf", "infinity", "nan", "notanumber", "true", "false"}
 )
@@ -49,9 +51,6 @@ _BY_NAME = (libsbml.AssignmentRule, libsbml.InitialAssignment)
 """What has a formula that matters only if something needs its variable."""
 
 _NAME = re.compile(r"[A-Za-z_]\w*")
-
-Node = tuple[str, tuple["Node", ...], str]
-"""A formula: operator, operands, and the text of a leaf."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,9 +125,9 @@ def _merge(model: libsbml.Model, keep: set[str]) -> None:
 
 
 def _merge_into_one(model: libsbml.Model, species: str, members: list[tuple[float, libsbml.Reaction]]) -> None:
-    terms = [_scaled(change, _read(reaction.getKineticLaw().getMath())) for change, reaction in members]
+    terms = [scaled(change, read_node(reaction.getKineticLaw().getMath())) for change, reaction in members]
     total: Node = terms[0] if len(terms) == 1 else ("+", tuple(terms), "")
-    math = _math(total)
+    math = to_math(total)
     for _, reaction in members:
         model.removeReaction(reaction.getId())
     merged = model.createReaction()
@@ -139,12 +138,6 @@ def _merge_into_one(model: libsbml.Model, species: str, members: list[tuple[floa
     product.setStoichiometry(1.0)
     product.setConstant(True)
     merged.createKineticLaw().setMath(math)
-
-
-def _scaled(factor: float, node: Node) -> Node:
-    if factor == 1:
-        return node
-    return ("-", (node,), "") if factor == -1 else ("*", (_number(factor), node), "")
 
 
 def _effect(model: libsbml.Model, reaction: libsbml.Reaction) -> dict[str, float | None]:
@@ -184,84 +177,25 @@ def _mentioned(model: libsbml.Model) -> Iterator[str]:
             yield from _NAME.findall(libsbml.formulaToL3String(holder.getMath()))
 
 
-def _read(math: libsbml.ASTNode) -> Node:
-    """Read a formula; what is not arithmetic stays text."""
-    kind = math.getType()
-    if kind == libsbml.AST_NAME:
-        return ("name", (), math.getName())
-    if math.isNumber() and kind != libsbml.AST_RATIONAL:
-        return _number(math.getValue())
-    operator = _KINDS.get(kind, "")
-    if kind == libsbml.AST_FUNCTION_ROOT and math.getNumChildren() == 2 and math.getChild(0).getValue() == 2:
-        return ("sqrt", (_read(math.getChild(1)),), "")
-    if not operator or not math.getNumChildren():
-        return ("text", (), libsbml.formulaToL3String(math))
-    operands = tuple(_read(math.getChild(index)) for index in range(math.getNumChildren()))
-    if operator in "+*":
-        operands = tuple(part for each in operands for part in (each[1] if each[0] == operator else (each,)))
-        if len(operands) == 1:
-            return operands[0]
-    return (operator, operands, "")
-
-
-def _readable(node: Node) -> bool:
-    return node[0] != "text" and all(map(_readable, node[1]))
-
-
-def _number(value: float) -> Node:
-    return ("number", (), repr(float(value)))
-
-
-def _text(node: Node) -> str:
-    operator, operands, text = node
-    if not operands:
-        return f"({text})" if operator != "name" else text
-    if operator in "+*/^":
-        return "(" + operator.join(map(_text, operands)) + ")"
-    if operator == "-":
-        return f"(-{_text(operands[0])})" if len(operands) == 1 else f"({_text(operands[0])}-{_text(operands[1])})"
-    return f"{operator}({','.join(map(_text, operands))})"
-
-
-def _math(node: Node) -> libsbml.ASTNode:
-    return libsbml.parseL3Formula(_text(node))
-
-
-def _names(node: Node) -> Iterator[str]:
-    """Yield the symbols of a formula, each as often as it is used."""
-    operator, operands, text = node
-    if operator == "name":
-        yield text
-    for operand in operands:
-        yield from _names(operand)
-
-
-def _cost(node: Node) -> int:
-    """Return about how many additions a formula takes."""
-    operator, operands, _ = node
-    own = POWER_COST if operator in ("^", "sqrt", "ln", "exp") else len(operands)
-    return own + sum(map(_cost, operands))
-
-
 class _Formulas:
     """The formulas that the simulator evaluates again and again, and the constants computed once for them."""
 
     def __init__(self, model: libsbml.Model) -> None:
         self.model = model
-        read = [(holder, _read(holder.getMath())) for holder in _holders(model) if _again(holder)]
-        self.holders = [holder for holder, node in read if _readable(node)]
-        self.nodes = [node for _, node in read if _readable(node)]
+        read = [(holder, read_node(holder.getMath())) for holder in _holders(model) if _again(holder)]
+        self.holders = [holder for holder, node in read if is_readable(node)]
+        self.nodes = [node for _, node in read if is_readable(node)]
         self.varying = _varying(model)
         self.held: dict[Node, str] = {}
         self.functions: dict[str, str] = {}
 
     def simplify(self) -> None:
         """Compute constants once and save powers."""
-        self.nodes = [self._constants(_powers(node, self._cheap)) for node in self.nodes]
+        self.nodes = [self._constants(save_powers(node, self._cheap)) for node in self.nodes]
 
     def _cheap(self, node: Node) -> bool:
         """Tell whether computing a formula twice is quicker than a power."""
-        return all(name not in self._computed for name in _names(node)) and 2 * _cost(node) < POWER_COST
+        return all(name not in self._computed for name in names_in(node)) and 2 * cost(node) < POWER_COST
 
     @property
     def _computed(self) -> Collection[str]:
@@ -304,7 +238,7 @@ class _Formulas:
     def write(self) -> dict[str, str]:
         """Write the formulas back; return those of the constants that are to be given."""
         for holder, node in zip(self.holders, self.nodes, strict=True):
-            holder.setMath(_math(node))
+            holder.setMath(to_math(node))
         for formula, name in self.functions.items():
             function = self.model.createFunctionDefinition()
             function.setId(name)
@@ -315,11 +249,11 @@ class _Formulas:
             parameter.setId(name)
             parameter.setConstant(True)
             parameter.setValue(1.0)
-            if unknown & set(_names(node)):
+            if unknown & set(names_in(node)):
                 start = self.model.createInitialAssignment()
                 start.setSymbol(name)
-                start.setMath(_math(node))
-        return {name: _text(node) for node, name in self.held.items() if not unknown & set(_names(node))}
+                start.setMath(to_math(node))
+        return {name: node_text(node) for node, name in self.held.items() if not unknown & set(names_in(node))}
 
 
 def _unknown(model: libsbml.Model) -> set[str]:
@@ -332,7 +266,7 @@ def _unknown(model: libsbml.Model) -> set[str]:
     while found:
         found = False
         for name, math in starts.items():
-            if name not in unknown and (not _readable(_read(math)) or unknown & symbols_of(math)):
+            if name not in unknown and (not is_readable(read_node(math)) or unknown & symbols_of(math)):
                 unknown.add(name)
                 found = True
     return unknown
@@ -381,7 +315,7 @@ class _Sharing:
 
     def resolved(self, nodes: Iterable[Node]) -> list[Node]:
         """Replace symbols that are but other names of symbols."""
-        return [_renamed(node, self._target) for node in nodes]
+        return [renamed(node, self._target) for node in nodes]
 
     def _target(self, name: str) -> str:
         while name in self._aliases:
@@ -391,12 +325,12 @@ class _Sharing:
     def shared(self, node: Node) -> Node:
         """Return a formula that computes every rule that it needs once, if that saves enough."""
         needed = self._needed(node)
-        once = _cost(node) + sum(_cost(self._rules[name]) for name in needed)
+        once = cost(node) + sum(cost(self._rules[name]) for name in needed)
         if self._expanded(node) - once < WORTH:
             return node
-        uses = Counter(_names(node))
+        uses = Counter(names_in(node))
         for name in needed:
-            uses.update(_names(self._rules[name]))
+            uses.update(names_in(self._rules[name]))
         bound = {name for name in needed if uses[name] > 1}
         written = {name: self._inlined(self._rules[name], bound) for name in bound}
         return self._bind(self._inlined(node, bound), _levels(written))
@@ -405,14 +339,14 @@ class _Sharing:
         found: dict[str, None] = {}
         todo = [node]
         while todo:
-            for name in _names(todo.pop()):
+            for name in names_in(todo.pop()):
                 if name in self._rules and name not in found:
                     found[name] = None
                     todo.append(self._rules[name])
         return list(found)
 
     def _expanded(self, node: Node) -> int:
-        return _cost(node) + sum(self._behind(name) for name in _names(node))
+        return cost(node) + sum(self._behind(name) for name in names_in(node))
 
     def _behind(self, name: str) -> int:
         if name not in self._full:
@@ -428,9 +362,9 @@ class _Sharing:
     def _bind(self, body: Node, levels: list[dict[str, Node]]) -> Node:
         """Wrap a formula into functions, from the last level to the first."""
         for level in reversed(levels):
-            symbols = list(dict.fromkeys(_names(body)))
+            symbols = list(dict.fromkeys(names_in(body)))
             given = {name: f"x{index}" for index, name in enumerate(symbols)}
-            inside = _text(_renamed(body, lambda name, given=given: given[name]))  # type: ignore[misc]
+            inside = node_text(renamed(body, lambda name, given=given: given[name]))  # type: ignore[misc]
             formula = f"lambda({','.join([*given.values(), inside])})"
             function = self.functions.setdefault(formula, f"{SHARED}{len(self.functions)}")
             body = (function, tuple(level.get(name, ("name", (), name)) for name in symbols), "")
@@ -442,17 +376,10 @@ def _levels(written: dict[str, Node]) -> list[dict[str, Node]]:
     levels: list[dict[str, Node]] = []
     rest = dict(written)
     while rest:
-        ready = {name: node for name, node in rest.items() if not rest.keys() & set(_names(node))}
+        ready = {name: node for name, node in rest.items() if not rest.keys() & set(names_in(node))}
         levels.append(ready)
         rest = {name: node for name, node in rest.items() if name not in ready}
     return levels
-
-
-def _renamed(node: Node, rename: Callable[[str], str]) -> Node:
-    operator, operands, text = node
-    if operator == "name":
-        return (operator, operands, rename(text))
-    return (operator, tuple(_renamed(operand, rename) for operand in operands), text)
 
 
 def _again(holder: libsbml.SBase) -> bool:
@@ -478,27 +405,3 @@ def _varying(model: libsbml.Model) -> set[str]:
     for reaction in model.getListOfReactions():
         varying |= {each.getId() for each in (*reaction.getListOfReactants(), *reaction.getListOfProducts())}
     return varying
-
-
-def _powers(node: Node, cheap: Callable[[Node], bool]) -> Node:
-    """Write squares as products, and `a/(b + a)` with a power `a` as `1/(1 + b/a)`."""
-    operator, operands, text = node
-    operands = tuple(_powers(operand, cheap) for operand in operands)
-    if operator == "^" and operands[1] == _number(2) and cheap(operands[0]):
-        return ("*", (operands[0], operands[0]), "")
-    if operator == "/" and operands[1][0] == "+" and operands[0] in operands[1][1] and operands[0][0] == "^":
-        power = operands[0]
-        others = list(operands[1][1])
-        others.remove(power)
-        rest: Node = others[0] if len(others) == 1 else ("+", tuple(others), "")
-        return ("/", (_number(1), ("+", (_number(1), _times_inverse(rest, power)), "")), "")
-    return (operator, operands, text)
-
-
-def _times_inverse(node: Node, power: Node) -> Node:
-    """Return `node/power`; the power of a quotient is turned round instead."""
-    base, exponent = power[1]
-    if base[0] == "/":
-        turned: Node = ("^", (("/", (base[1][1], base[1][0]), ""), exponent), "")
-        return turned if node == _number(1) else ("*", (node, turned), "")
-    return ("/", (node, power), "")

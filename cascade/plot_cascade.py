@@ -141,10 +141,11 @@ def organ_pattern(dataset: xr.Dataset, axis: Axes | None = None) -> Axes:
     import numpy as np
 
     parts = {
-        "first overt metastasis": readout(dataset, "f_first_site"),
+        "first metastasis": readout(dataset, "f_first_site"),
         "involved at autopsy": readout(dataset, "p_involved"),
     }
-    autopsy = parts["involved at autopsy"].mean([d for d in parts["involved at autopsy"].dims if d != "organ"])
+    *_, involved = parts.values()
+    autopsy = involved.mean([d for d in involved.dims if d != "organ"])
     names = [str(name) for name in autopsy.sortby(autopsy, ascending=False)["organ"].values]
     axis = new_axis(axis, (1.8 + 0.95 * len(names), 3.4))
     for offset, color, values in zip((-0.2, 0.2), (COLORS[4], COLORS[0]), parts.values(), strict=True):
@@ -156,7 +157,7 @@ def organ_pattern(dataset: xr.Dataset, axis: Axes | None = None) -> Axes:
             low, _, high = _range(rows)
             axis.vlines(place, low, high, color="#333333", linewidth=1.1)
     axis.set_xticks(range(len(names)), [_words(name) for name in names])
-    axis.set_ylabel("patients (%)", fontsize=10)
+    axis.set_ylabel("first: % of those with metastasis\ninvolved: % of all, at the end", fontsize=10)
     axis.set_ylim(bottom=0)
     clean(axis)
     axis.tick_params(axis="x", length=0)
@@ -164,54 +165,45 @@ def organ_pattern(dataset: xr.Dataset, axis: Axes | None = None) -> Axes:
     return axis
 
 
-def ctc_and_risk(dataset: xr.Dataset, axis: Axes | None = None, *, decades: float = 5) -> Axes:
-    """Draw the circulating tumor cells in a tube and the probability of overt metastasis against time.
+def ctc_and_risk(dataset: xr.Dataset, axis: Axes | None = None) -> Axes:
+    """Draw the probability of a tube with circulating tumor cells, and that of overt metastasis, against time.
 
     Parameters
     ----------
     dataset : xarray.Dataset
         Result of `cascade.simulate`; over sample dimensions the medians.
     axis : matplotlib.axes.Axes, optional
-    decades : float
-        The logarithmic axis of the cells ends this many powers of ten below the largest value.
 
     Returns
     -------
     matplotlib.axes.Axes
-        The axis of the cells (left); that of the probability (right) shares its time.
+        Both in per cent. The expected number of cells is not drawn: after surgery it is a mean over many patients with
+        none and a few with many.
     """
     import numpy as np
 
-    for name in ("endpoints__ctc_per_tube", "endpoints__p_overt"):
+    curves = {
+        "CTC in a tube": "endpoints__p_ctc_positive",
+        "overt metastasis": "endpoints__p_overt",
+    }
+    for name in curves.values():
         if name not in dataset:
             raise AnalysisError(f"the plot needs {name}, which the dataset does not hold; record it")
     axis = new_axis(axis, (6.6, 3.6))
     years = dataset["time"].values / DAYS_PER_YEAR
-    cells = _median(dataset["endpoints__ctc_per_tube"])
-    risk = 100 * _median(dataset["endpoints__p_overt"])
-    right = axis.twinx()
-    right.plot(years, risk, color=COLORS[1], linewidth=1.8)
-    axis.plot(years, np.where(cells > 0, cells, np.nan), color=COLORS[0], linewidth=1.8)
-    axis.set_yscale("log")
-    top = float(np.nanmax(cells))
-    if top > 0:
-        axis.set_ylim(top * 10.0**-decades, top * 3)
-    right.set_ylim(0, max(1.08 * float(np.nanmax(risk)), 1e-6))
+    top = 1e-6
+    for name, color in zip(curves.values(), COLORS, strict=False):
+        values = 100 * _median(dataset[name])
+        axis.plot(years, values, color=color, linewidth=1.8)
+        top = max(top, 1.12 * float(np.nanmax(values)))
+    axis.set_ylim(0, top)
     axis.set_xlim(0, float(years[-1]))
     axis.set_xlabel("age of the tumor (year)", fontsize=10)
-    _side(axis, "circulating tumor cells\nexpected in a tube", COLORS[0])
-    _side(right, "probability of overt distant\nmetastasis (%)", COLORS[1])
-    clean(axis, grid="x")
-    clean(right, grid="x")
-    right.grid(visible=False)
-    right.spines["right"].set_visible(True)
+    axis.set_ylabel("probability (%)", fontsize=10)
+    clean(axis)
+    legend(axis, dict(zip(curves, COLORS, strict=False)))
     _mark_surgery(axis, dataset)
     return axis
-
-
-def _side(axis: Axes, label: str, color: str) -> None:
-    axis.set_ylabel(label, fontsize=10, color=color)
-    axis.tick_params(axis="y", colors=color)
 
 
 def _mark_surgery(axis: Axes, dataset: xr.Dataset) -> None:
@@ -224,7 +216,7 @@ def _mark_surgery(axis: Axes, dataset: xr.Dataset) -> None:
         when = float(np.nanmedian(days)) / DAYS_PER_YEAR
         axis.axvline(when, color=GREY, linewidth=1, linestyle=":")
         place = axis.get_xaxis_transform()
-        axis.text(when, 1.01, "surgery", transform=place, ha="center", va="bottom", fontsize=8.5, color=GREY)
+        axis.text(when, 0.99, " surgery", transform=place, ha="left", va="top", fontsize=8.5, color=GREY)
 
 
 def _median(series: xr.DataArray) -> NDArray[np.float64]:

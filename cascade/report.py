@@ -23,14 +23,14 @@ DRAWN = 30
 
 _PANELS = (
     (("primary_tumor__n_tumor", "endpoints__n_burden"), 12.0),
-    (("endpoints__ctc_per_tube",), 5.0),
+    (("endpoints__p_ctc_positive", "endpoints__p_dtc_positive"), None),
     (("endpoints__p_overt",), None),
     (("emt__a_emt", "hypoxia_vegf__a_hif", "pdl1_immune__a_pd1"), None),
 )
 """What the report shows of the untreated patient, if the model has it; decades of a logarithmic scale, or None."""
 
 
-_CLINIC = ("h_since_surgery", "h_cumulative", "f_lethal", "ctc_per_tube", "p_overt")
+_CLINIC = ("h_since_surgery", "h_cumulative", "f_lethal", "p_ctc_positive", "p_overt")
 """Variables of `endpoints` that the figure of the clinical course needs, beside those of the organs."""
 
 
@@ -191,7 +191,7 @@ def _context(model: Model, ranking: xr.Dataset, untreated: xr.Dataset, command: 
     share = verdict.percent(float(attrs["fraction"]))
     return {
         "title": f"Which targets lower the {attrs['readout_meaning']}?",
-        "subtitle": f"Model {model.name}, {len(model.instances)} modules; {attrs['readout']}, {main} treatment.",
+        "subtitle": f"Model {model.name}, {_size(model)}; {attrs['readout']}, {main} treatment.",
         "verdict": verdict.sentences(ranking),
         "attrs": attrs,
         "rows": rows,
@@ -210,6 +210,11 @@ def _context(model: Model, ranking: xr.Dataset, untreated: xr.Dataset, command: 
         "command": command,
         "provenance": _provenance(model, ranking),
     }
+
+
+def _size(model: Model) -> str:
+    instances, modules = len(model.instances), len(set(model.instances.values()))
+    return f"{modules} modules" if modules == instances else f"{instances} instances of {modules} modules"
 
 
 def _provenance(model: Model, ranking: xr.Dataset) -> list[tuple[str, str]]:

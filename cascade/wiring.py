@@ -23,14 +23,21 @@ COLUMNS = {
     "hypoxia_vegf": 1,
     "pdl1_immune": 1,
     "microenvironment": 1,
+    "invasion": 1,
     "primary_tumor": 2,
+    "clone": 2,
     "circulation": 3,
     "organ_niche": 4,
-    "endpoints": 5,
+    "disseminated_cells": 4,
+    "lesions": 5,
+    "endpoints": 6,
 }
 """Column of the shipped modules; any other module stands in the first one."""
 
-_FIGURE_WIDTH = 13.0  # inches at which text and boxes fit
+_FIGURE_WIDTH, _FIGURE_COLUMNS = 13.0, 6  # inches at which text and boxes of so many columns fit
+_NAMED, _TITLE, _ROW = 6, 13, 24
+"""A box of more members than this does not list them; characters that fit into a title and into a row at full size."""
+
 _WIDTH, _PITCH, _LINE, _GAP = 2.9, 3.9, 0.25, 0.8
 _SHADES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#A6761D", "#56B4E9", "#7570B3", "#444444", "#E69F00")
 
@@ -50,8 +57,10 @@ class Box:
     @property
     def lines(self) -> list[str]:
         """What is written in the box under its title."""
-        rows = [", ".join(self.members[i : i + 2]) for i in range(0, len(self.members), 2)]
-        return (rows if len(self.members) > 1 else []) + [f"→ {name}" for name in self.outputs]
+        pairs = [self.members[i : i + 2] for i in range(0, len(self.members), 2)]
+        rows = [row for pair in pairs for row in ([", ".join(pair)] if len(", ".join(pair)) <= _ROW else pair)]
+        listed = 1 < len(self.members) <= _NAMED
+        return (rows if listed else []) + [f"→ {name}" for name in self.outputs]
 
     @property
     def title(self) -> str:
@@ -82,7 +91,8 @@ def draw_wiring(model: Model, axis: Axes | None = None) -> Axes:
     boxes = _boxes(model)
     pairs = _pairs(model.wiring, boxes)
     _place(boxes)
-    scale = 1.0
+    columns = len({box.x for box in boxes})
+    scale = min(1.0, _FIGURE_COLUMNS / columns)
     if axis is None:
         import matplotlib.pyplot as plt
 
@@ -93,7 +103,7 @@ def draw_wiring(model: Model, axis: Axes | None = None) -> Axes:
         assert figure is not None
         figure.draw_without_rendering()
         width = axis.get_window_extent().width / figure.dpi
-        scale = min(1.0, float(width) / _FIGURE_WIDTH)
+        scale *= min(1.0, float(width) / _FIGURE_WIDTH)
     _draw_arrows(axis, boxes, pairs)
     for box in boxes:
         _draw_box(axis, box, scale)
@@ -156,8 +166,8 @@ def _draw_box(axis: Axes, box: Box, scale: float) -> None:
                        linewidth=1.8, zorder=3)
     )  # fmt: skip
     top = box.y + box.height / 2
-    axis.text(box.x, top - 0.25, box.title, ha="center", va="center", fontsize=10.5 * scale, fontweight="bold",
-              color=box.color, zorder=4)  # fmt: skip
+    axis.text(box.x, top - 0.25, box.title, ha="center", va="center", fontweight="bold", color=box.color, zorder=4,
+              fontsize=10.5 * scale * min(1, _TITLE / len(box.title)))  # fmt: skip
     for row, line in enumerate(box.lines):
         height = top - 0.5 - _LINE * (row + 0.35)
         axis.text(box.x - _WIDTH / 2 + 0.12, height, line, ha="left", va="center", fontsize=7.6 * scale,

@@ -314,7 +314,10 @@ def agg() -> object:
 
 def cohort() -> xr.Dataset:
     data = xr.concat([patient(), patient(hazard=1e-4), patient(hazard=5e-4)], dim="patient")
-    return data.assign(endpoints__p_overt=-np.expm1(-data["endpoints__h_cumulative"]))
+    return data.assign(
+        endpoints__p_overt=-np.expm1(-data["endpoints__h_cumulative"]),
+        endpoints__p_ctc_positive=-np.expm1(-data["endpoints__ctc_per_tube"]),
+    )
 
 
 def test_the_plot_of_hazards_shows_percent_per_year(agg) -> None:  # type: ignore[no-untyped-def]
@@ -350,13 +353,13 @@ def test_the_plot_of_organs_compares_first_site_with_autopsy(agg) -> None:  # ty
     np.testing.assert_allclose(heights[3:], 100 * -np.expm1(-np.array([2, 1, 0.5])), rtol=1e-3)
 
 
-def test_the_plot_of_cells_and_risk_has_two_axes(agg) -> None:  # type: ignore[no-untyped-def]
-    axis = plot_cascade.ctc_and_risk(cohort())
-    assert axis.get_yscale() == "log"
-    right = next(other for other in axis.figure.axes if other is not axis)
-    risk = right.lines[0].get_ydata()[-1]
-    assert risk == pytest.approx(-100 * np.expm1(-HAZARD * 30 * DAYS_PER_YEAR))
-    with pytest.raises(AnalysisError, match="endpoints__p_overt"):
+def test_the_plot_of_cells_and_risk_shows_probabilities(agg) -> None:  # type: ignore[no-untyped-def]
+    runs = cohort()
+    axis = plot_cascade.ctc_and_risk(runs)
+    cells, risk = (line.get_ydata() for line in axis.lines[:2])
+    np.testing.assert_allclose(cells, 100 * runs["endpoints__p_ctc_positive"].median("patient"))
+    assert risk[-1] == pytest.approx(-100 * np.expm1(-HAZARD * 30 * DAYS_PER_YEAR))
+    with pytest.raises(AnalysisError, match="endpoints__p_"):
         plot_cascade.ctc_and_risk(patient())
 
 
