@@ -5,8 +5,8 @@ becomes a right-hand side of 100,000 operations. Six steps shorten it:
 
 1. reactions that change no state, and whose rate nobody asked for, are left out;
 2. reactions that change one and the same state become one;
-3. what consists of constants is computed once, before the run;
-4. powers: squares become products, and a quotient `a/(b + a)` with a power `a` needs it once;
+3. constants that no run changes become numbers, and what else consists of constants is computed once, before the run;
+4. powers: whole ones become products, and a quotient `a/(b + a)` with a power `a` needs it once;
 5. what a formula needs several times becomes the argument of a function: libRoadRunner computes an argument once;
 6. variables that no rate needs are left to `cascade._starts`, which computes them from the states of a run.
 """
@@ -29,17 +29,20 @@ from cascade._nodes import (
     is_readable,
     names_in,
     node_text,
+    products,
     read_node,
     renamed,
     save_powers,
     scaled,
     to_math,
+    with_values,
 )
 from cascade._sbml import read_document, write_document
 from cascade._sbml import symbols as symbols_of
 
-HELD, NET, SHARED = "held_", "net_", "shared_"
-"""Prefixes of constants computed once, of merged reactions, and of functions that bind what is used several times."""
+HELD, NET, SHARED, POWER = "held_", "net_", "shared_", "power_"
+"""Prefixes of constants computed once, of merged reactions, and of functions: those that bind what is used several
+times, and those that multiply."""
 
 WORTH = 40
 """Additions that must be saved for a function to be worth its compilation."""
@@ -63,7 +66,7 @@ class Lean:
 
 
 @lru_cache(maxsize=16)
-def lean(sbml: str, keep: tuple[str, ...] = ()) -> Lean:
+def lean(sbml: str, keep: tuple[str, ...] = (), given: frozenset[str] = frozenset()) -> Lean:
     """Make canonical SBML quicker to compile and to run.
 
     Parameters
@@ -72,19 +75,21 @@ def lean(sbml: str, keep: tuple[str, ...] = ()) -> Lean:
         Canonical SBML.
     keep : tuple of str
         Ids of reactions and variables that the simulator shall know.
+    given : frozenset of str
+        Ids of constants whose values come with every run; others keep the value they have in the model.
     """
     document = read_document(sbml, "canonical model")
     model = document.getModel()
     _drop_idle(model, set(keep))
     _merge(model, set(keep))
-    formulas = _Formulas(model)
+    formulas = _Formulas(model, given)
     formulas.simplify()
     formulas.share()
     held = formulas.write()
     _drop_unused(model, set(keep))
     symbols = frozenset(symbol.getId() for symbol in (*model.getListOfParameters(), *model.getListOfCompartments()))
-    given = {name: formula for name, formula in held.items() if name in symbols}
-    return Lean(sbml=write_document(document), held=MappingProxyType(given), symbols=symbols)
+    wanted = {name: formula for name, formula in held.items() if name in symbols}
+    return Lean(sbml=write_document(document), held=MappingProxyType(wanted), symbols=symbols)
 
 
 def _drop_idle(model: libsbml.Model, keep: set[str]) -> None:
@@ -180,8 +185,9 @@ def _mentioned(model: libsbml.Model) -> Iterator[str]:
 class _Formulas:
     """The formulas that the simulator evaluates again and again, and the constants computed once for them."""
 
-    def __init__(self, model: libsbml.Model) -> None:
+    def __init__(self, model: libsbml.Model, given: Collection[str]) -> None:
         self.model = model
+        self.values = _values(model, given)
         read = [(holder, read_node(holder.getMath())) for holder in _holders(model) if _again(holder)]
         self.holders = [holder for holder, node in read if is_readable(node)]
         self.nodes = [node for _, node in read if is_readable(node)]
@@ -191,7 +197,20 @@ class _Formulas:
 
     def simplify(self) -> None:
         """Compute constants once and save powers."""
-        self.nodes = [self._constants(save_powers(node, self._cheap)) for node in self.nodes]
+        known = (with_values(node, self.values) for node in self.nodes)
+        saved = (self._constants(save_powers(node, self._cheap)) for node in known)
+        self.nodes = [products(node, self._power) for node in saved]
+
+    def _power(self, exponent: int) -> str:
+        """Return the function that raises its argument to a whole power; libRoadRunner computes an argument once."""
+        half, odd = divmod(exponent, 2)
+        if exponent <= 3:
+            body = "*".join("x" * exponent)
+        elif odd:
+            body = f"x*{self._power(exponent - 1)}(x)"
+        else:
+            body = f"{self._power(half)}({self._power(2)}(x))"
+        return self.functions.setdefault(f"lambda(x,{body})", _free(self.model, f"{POWER}{exponent}"))
 
     def _cheap(self, node: Node) -> bool:
         """Tell whether computing a formula twice is quicker than a power."""
@@ -220,6 +239,10 @@ class _Formulas:
         return all(map(self._constant, operands))
 
     def _hold(self, node: Node) -> Node:
+        """Return the number that a formula of constants is, or a constant that holds it."""
+        node = with_values(node, {})
+        if node[0] == "number":
+            return node
         if node not in self.held:
             self.held[node] = f"{HELD}{len(self.held)}"
         return ("name", (), self.held[node])
@@ -233,7 +256,7 @@ class _Formulas:
         }
         sharing = _Sharing(rules)
         self.nodes = [sharing.shared(node) for node in sharing.resolved(self.nodes)]
-        self.functions = sharing.functions
+        self.functions |= sharing.functions
 
     def write(self) -> dict[str, str]:
         """Write the formulas back; return those of the constants that are to be given."""
@@ -254,6 +277,32 @@ class _Formulas:
                 start.setSymbol(name)
                 start.setMath(to_math(node))
         return {name: node_text(node) for node, name in self.held.items() if not unknown & set(names_in(node))}
+
+
+def _values(model: libsbml.Model, given: Collection[str]) -> dict[str, float]:
+    """Return the constants that are the same in all runs; those with a formula once all that it needs is known."""
+    starts = {each.getSymbol(): each.getMath() for each in model.getListOfInitialAssignments()}
+    constants = {each.getId(): each for each in model.getListOfParameters() if each.getConstant()}
+    known = {
+        name: each.getValue()
+        for name, each in constants.items()
+        if each.isSetValue() and name not in given and name not in starts
+    }
+    known |= {
+        each.getId(): each.getSize()
+        for each in model.getListOfCompartments()
+        if each.getConstant() and each.isSetSize() and each.getId() not in given and each.getId() not in starts
+    }
+    waiting = {name: read_node(math) for name, math in starts.items() if name in constants and name not in given}
+    found = True
+    while found:
+        found = False
+        for name in list(waiting):
+            waiting[name] = with_values(waiting[name], known)
+            if waiting[name][0] == "number":
+                known[name] = float(waiting.pop(name)[2])
+                found = True
+    return known
 
 
 def _unknown(model: libsbml.Model) -> set[str]:

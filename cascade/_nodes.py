@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Mapping
+from operator import truediv
 
 import libsbml
 
@@ -21,6 +23,18 @@ _KINDS = {
     libsbml.AST_FUNCTION_ABS: "abs",
 }
 
+_COMPUTE: dict[str, Callable[..., float]] = {
+    "+": lambda *terms: sum(terms),
+    "*": lambda *factors: math.prod(factors),
+    "-": lambda first, *second: first - second[0] if second else -first,
+    "/": truediv,
+    "^": math.pow,
+    "ln": math.log,
+    "exp": math.exp,
+    "sqrt": math.sqrt,
+    "abs": abs,
+}
+
 Node = tuple[str, tuple["Node", ...], str]
 """A formula: operator, operands, and the text of a leaf."""
 
@@ -29,19 +43,19 @@ def number(value: float) -> Node:
     return ("number", (), repr(float(value)))
 
 
-def read_node(math: libsbml.ASTNode) -> Node:
+def read_node(formula: libsbml.ASTNode) -> Node:
     """Read a formula; what is not arithmetic stays text."""
-    kind = math.getType()
+    kind = formula.getType()
     if kind == libsbml.AST_NAME:
-        return ("name", (), math.getName())
-    if math.isNumber() and kind != libsbml.AST_RATIONAL:
-        return number(math.getValue())
+        return ("name", (), formula.getName())
+    if formula.isNumber() and kind != libsbml.AST_RATIONAL:
+        return number(formula.getValue())
     operator = _KINDS.get(kind, "")
-    if kind == libsbml.AST_FUNCTION_ROOT and math.getNumChildren() == 2 and math.getChild(0).getValue() == 2:
-        return ("sqrt", (read_node(math.getChild(1)),), "")
-    if not operator or not math.getNumChildren():
-        return ("text", (), libsbml.formulaToL3String(math))
-    operands = tuple(read_node(math.getChild(index)) for index in range(math.getNumChildren()))
+    if kind == libsbml.AST_FUNCTION_ROOT and formula.getNumChildren() == 2 and formula.getChild(0).getValue() == 2:
+        return ("sqrt", (read_node(formula.getChild(1)),), "")
+    if not operator or not formula.getNumChildren():
+        return ("text", (), libsbml.formulaToL3String(formula))
+    operands = tuple(read_node(formula.getChild(index)) for index in range(formula.getNumChildren()))
     if operator in "+*":
         operands = tuple(part for each in operands for part in (each[1] if each[0] == operator else (each,)))
         if len(operands) == 1:
@@ -99,6 +113,45 @@ def scaled(factor: float, node: Node) -> Node:
     if factor == 1:
         return node
     return ("-", (node,), "") if factor == -1 else ("*", (number(factor), node), "")
+
+
+MOST = 16
+"""Highest power that is written as products."""
+
+
+def with_values(node: Node, values: Mapping[str, float]) -> Node:
+    """Replace constants by their values, and what consists of numbers by its result."""
+    operator, operands, text = node
+    if operator == "name" and text in values:
+        return number(values[text])
+    if not operands:
+        return node
+    operands = tuple(with_values(operand, values) for operand in operands)
+    if all(operand[0] == "number" for operand in operands):
+        result = _result(operator, [float(operand[2]) for operand in operands])
+        if result is not None:
+            return number(result)
+    return (operator, operands, text)
+
+
+def _result(operator: str, numbers: list[float]) -> float | None:
+    """Compute; None if the result is not a finite number, which the simulator then finds in its own way."""
+    try:
+        result = _COMPUTE[operator](*numbers)
+    except (ArithmeticError, ValueError):
+        return None
+    return result if math.isfinite(result) else None
+
+
+def products(node: Node, name: Callable[[int], str]) -> Node:
+    """Write powers of whole numbers as calls of functions that multiply; `name` gives the function of an exponent."""
+    operator, operands, text = node
+    operands = tuple(products(operand, name) for operand in operands)
+    if operator == "^" and operands[1][0] == "number":
+        exponent = float(operands[1][2])
+        if exponent == int(exponent) and 2 <= exponent <= MOST:
+            return (name(int(exponent)), (operands[0],), "")
+    return (operator, operands, text)
 
 
 def save_powers(node: Node, cheap: Callable[[Node], bool]) -> Node:

@@ -297,7 +297,7 @@ def serve() -> None:
 
     job: Job = pickle.load(source)
     try:
-        engine = Engine(job.sbml)
+        engine = Engine(job.sbml, many_runs=True)
     except SimulationError as error:
         answer(str(error))
         return

@@ -1,9 +1,9 @@
-"""Replaces fast species of a module by their quasi-steady state: what flows in over the rates at which it is lost.
+"""Replaces fast states of a module by their quasi-steady value: what flows in over the rates at which it is lost.
 
 A species whose residence time is short against everything that is asked costs a state and small steps. At rest,
 `inflow - k*n = 0`, so it becomes the assignment rule `n := inflow/k`. Reactions stay, and so do the balances of
 everything else; a chain of such species passes on every cell that enters it. The error is one residence time: relative
-to a change at the rate g, about g/k.
+to a change at the rate g, about g/k. A variable with a rate rule `x' = a - k*x` becomes `x := a/k` in the same way.
 """
 
 from __future__ import annotations
@@ -19,31 +19,32 @@ from cascade.errors import CompositionError, unknown_name
 from cascade.specs import Module
 
 
-def quasi_steady(module: Module, species: Iterable[str]) -> Module:
-    """Return a module in which species are at their quasi-steady state.
+def quasi_steady(module: Module, states: Iterable[str]) -> Module:
+    """Return a module in which states are at their quasi-steady value.
 
     Parameters
     ----------
     module : Module
-        A module with reactions.
-    species : iterable of str
-        Ids of the species. Each must be lost at rates `n*k` with `k` independent of `n`, and produced at rates that do
-        not depend on it. A species may be produced from another one of them; a circle among them is refused.
+        A module with reactions or rate rules.
+    states : iterable of str
+        Ids of species and of variables with a rate rule. A species must be lost at rates `n*k` with `k` independent of
+        `n`, and produced at rates that do not depend on it; a rate rule must be `a - k*x` when written out. One may be
+        produced from another one of them; a circle among them is refused.
 
     Returns
     -------
     Module
-        The same module; the species are computed by assignment rules and have no start value. An event may set such a
+        The same module; the states are computed by assignment rules and have no start value. An event may set such a
         species to 0 only where it also ends its production; the assignment is then left out, since the rule does it.
 
     Raises
     ------
     UnknownNameError
-        If the module has no such species.
+        If the module has no such state.
     CompositionError
-        With every species that cannot be replaced, and why.
+        With every state that cannot be replaced, and why.
     """
-    chosen = tuple(dict.fromkeys(species))
+    chosen = tuple(dict.fromkeys(states))
     return replace(module, sbml=_reduced(module.sbml, module.name, chosen)) if chosen else module
 
 
@@ -51,22 +52,27 @@ def quasi_steady(module: Module, species: Iterable[str]) -> Module:
 def _reduced(sbml: str, module: str, chosen: tuple[str, ...]) -> str:
     document = read_document(sbml, module)
     model = document.getModel()
+    rates = {rule.getVariable(): rule.getMath() for rule in model.getListOfRules() if rule.isRate()}
     known = [species.getId() for species in model.getListOfSpecies()]
+    known += [name for name in rates if model.getParameter(name) is not None]
     for name in chosen:
         if name not in known:
-            raise unknown_name("species", name, known, f"module {module!r}")
+            raise unknown_name("state", name, known, f"module {module!r}")
     formulas = _Formulas(model)
     problems: list[str] = []
     rules: dict[str, libsbml.ASTNode] = {}
     for name in chosen:
         try:
-            rules[name] = _balance(model, formulas, name).rule
+            if model.getParameter(name) is not None:
+                rules[name] = _rest(rates[name], name, formulas)
+            else:
+                rules[name] = _balance(model, formulas, name).rule
         except CompositionError as reason:
             problems.append(f"{name!r} {reason}")
     problems += _circles(formulas, rules) if not problems else []
     problems += _drop_assignments(model, formulas, rules) if not problems else []
     if problems:
-        raise CompositionError(f"module {module!r}, quasi-steady species:\n  " + "\n  ".join(problems))
+        raise CompositionError(f"module {module!r}, quasi-steady states:\n  " + "\n  ".join(problems))
     for name, rule in rules.items():
         _compute(model, name, rule)
     return write_document(document)
@@ -124,6 +130,70 @@ def _balance(model: libsbml.Model, formulas: _Formulas, name: str) -> _Balance:
     if not gains or not losses:
         raise CompositionError(f"has no reaction that {'makes' if not gains else 'removes'} it")
     return _Balance(tuple(gains), tuple(losses))
+
+
+def _rest(math: libsbml.ASTNode, name: str, formulas: _Formulas) -> libsbml.ASTNode:
+    """Return where a rate `a - k*x` is 0: `a/k`, found by structure."""
+    free, factors = _split(math, name, formulas)
+    loss = [factor for sign, factor in factors if sign < 0]
+    gain = [factor for sign, factor in factors if sign > 0]
+    if free is None or not loss:
+        raise CompositionError("is not lost at a rate in proportion to it, or not made at all")
+    slope = _node(libsbml.AST_MINUS, _sum(loss), _sum(gain)) if gain else _sum(loss)
+    return _node(libsbml.AST_DIVIDE, free, slope)
+
+
+_Terms = tuple[libsbml.ASTNode | None, list[tuple[int, libsbml.ASTNode]]]
+"""What does not depend on a symbol, and the signed factors of that symbol."""
+
+
+def _split(node: libsbml.ASTNode, name: str, formulas: _Formulas) -> _Terms:
+    """Write a formula as `a + k*x`."""
+    kind, children = node.getType(), list(_children(node))
+    if name not in formulas.needs(node):
+        return node, []
+    if kind == libsbml.AST_NAME:
+        if node.getName() == name:
+            return None, [(1, _number(1))]
+        return _split(formulas.rules[node.getName()], name, formulas)
+    holds = [name in formulas.needs(child) for child in children]
+    if kind in (libsbml.AST_PLUS, libsbml.AST_MINUS):
+        parts = [_split(child, name, formulas) for child in children]
+        signs = [
+            1 if kind == libsbml.AST_PLUS or (place == 0 and len(parts) > 1) else -1 for place in range(len(parts))
+        ]
+        free: libsbml.ASTNode | None = None
+        for sign, (part, _) in zip(signs, parts, strict=True):
+            if part is not None:
+                free = _added(free, part, sign)
+        return free, [
+            (sign * own, factor) for sign, (_, terms) in zip(signs, parts, strict=True) for own, factor in terms
+        ]
+    if kind == libsbml.AST_TIMES and sum(holds) == 1:
+        at = holds.index(True)
+        others = [*children[:at], *children[at + 1 :]]
+        free, factors = _split(children[at], name, formulas)
+        return (
+            None if free is None else _fold(kind, [*others, free]),
+            [(sign, _fold(kind, [*others, *([] if _is_one(factor) else [factor])])) for sign, factor in factors],
+        )
+    if kind == libsbml.AST_DIVIDE and holds == [True, False]:
+        free, factors = _split(children[0], name, formulas)
+        return (
+            None if free is None else _node(kind, free, children[1]),
+            [(sign, _node(kind, factor, children[1])) for sign, factor in factors],
+        )
+    raise CompositionError("has a rate rule that is not linear in it")
+
+
+def _added(left: libsbml.ASTNode | None, right: libsbml.ASTNode, sign: int) -> libsbml.ASTNode:
+    if left is None:
+        return right if sign > 0 else _node(libsbml.AST_MINUS, right)
+    return _node(libsbml.AST_PLUS if sign > 0 else libsbml.AST_MINUS, left, right)
+
+
+def _is_one(node: libsbml.ASTNode) -> bool:
+    return bool(node.isNumber() and node.getValue() == 1)
 
 
 def _check_species(model: libsbml.Model, name: str) -> None:
@@ -217,11 +287,14 @@ def _vanishes(node: libsbml.ASTNode, zeros: Collection[str], formulas: _Formulas
 
 
 def _compute(model: libsbml.Model, name: str, math: libsbml.ASTNode) -> None:
-    """Let a rule compute a species that reactions changed."""
+    """Let a rule compute what reactions or a rate rule changed."""
     species = model.getSpecies(name)
-    species.setBoundaryCondition(True)
-    species.unsetInitialAmount()
-    species.unsetInitialConcentration()
+    if species is not None:
+        species.setBoundaryCondition(True)
+        species.unsetInitialAmount()
+        species.unsetInitialConcentration()
+    else:
+        model.removeRuleByVariable(name)
     model.removeInitialAssignment(name)
     rule = model.createAssignmentRule()
     rule.setVariable(name)

@@ -208,7 +208,7 @@ def _prepared(
     job = _job(canonical, symbols, every, view.direct, *how)
     if canonical.reload:
         return job, view, rows
-    short = lean(job.sbml, view.keep)
+    short = lean(job.sbml, view.keep, frozenset(job.keys))
     used = [index for index, key in enumerate(job.keys) if key in short.symbols]
     names = (*(job.keys[index] for index in used), *short.held)
     held = constants(flat, short.held, every, rows)

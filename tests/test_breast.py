@@ -11,6 +11,8 @@ import xarray as xr
 
 import cascade
 from cascade import _sbml
+from cascade.catalogue import composition_folder
+from cascade.experiments import read_experiments
 
 DISTANT = ("bone", "lung", "liver", "brain")
 ORGANS = (*DISTANT, "lymph_node")
@@ -183,3 +185,18 @@ def test_a_tgf_beta_receptor_inhibitor_acts_through_emt(model):
     assert blocked["emt__a_emt"] < 0.5 * free["emt__a_emt"]
     assert blocked["clone_1__f_hybrid"] < 0.5 * free["clone_1__f_hybrid"]
     assert blocked["blood_clone_1__n_ctc"] < 0.5 * free["blood_clone_1__n_ctc"]
+
+
+def test_the_dying_patient_has_the_potential_of_the_autopsy_cohort(model):
+    """An experiment holds numbers, so this one stands twice: in `experiments.toml` and in `parameters.tsv`."""
+    dying = read_experiments(composition_folder("breast") / "experiments.toml")["dying"]
+    assert dying.measured.values == {"f_metastatic_potential": model.parameter("cohort_autopsy").nominal}
+
+
+def test_rankl_feeds_growth_in_bone_alone(model):
+    """Without RANKL lesions that are there grow slower in bone, and as before elsewhere."""
+    values = {f"{organ}__l_rankl": xr.DataArray([1.0, 0.0], dims="arm") for organ in ("bone", "lung")}
+    run = cascade.simulate(model, days=1, points=2, values=values).isel(time=-1)
+    weight = model.parameter("bone.w_growth_rank").nominal
+    np.testing.assert_allclose(run["bone__f_growth_here"], [1, 1 - weight], rtol=1e-12)
+    np.testing.assert_allclose(run["lung__f_growth_here"], 1, rtol=1e-12)

@@ -131,3 +131,26 @@ def test_what_is_no_arithmetic_stays_as_it_is(make_model, text):
     model = make_model(text)
     run = cascade.simulate(model, days=3, points=4, values={"k": 0.5}, solver=EXACT)
     np.testing.assert_allclose(run["x"], plain(model, ("x",), 3.0, 4, {"k": 0.5})["x"], rtol=1e-7)
+
+
+@pytest.mark.parametrize("exponent", [*range(2, 17), 2.5, -2, 0, 17])
+@pytest.mark.parametrize("given", [False, True])
+def test_a_power_is_the_same_as_products(make_model, exponent, given):
+    """A constant exponent that is a whole number becomes products; one that is given with the run stays a power."""
+    model = make_model("y = 0; x := a + b; y' = (x/ec)^h; a = 0.4; b = 0.8; ec = 1.5; h = 3; h = " + str(exponent))
+    values = {"h": exponent} if given else {}
+    run = cascade.simulate(model, days=2, points=3, values=values, solver=EXACT)
+    np.testing.assert_allclose(run["y"], 0.8**exponent * run["time"], rtol=1e-9)
+
+
+def test_constants_that_no_run_changes_become_numbers(make_model):
+    canonical = canonicalize(make_model(SMALL).flat, ("k",)).sbml
+    given = " ".join(lean(canonical, (), frozenset({"k"})).held.values())
+    assert "k" in given and "p" not in given and "ec" not in given
+    assert not lean(canonical).held and lean(canonical).symbols.isdisjoint({"k", "ec", "h"})
+
+
+def test_a_constant_that_is_no_number_fails_the_run(make_model):
+    """What cannot be computed beforehand is left to the simulator, which fails with a reason."""
+    run = cascade.simulate(make_model("x = 1; x' = -x*k/(p - q); k = 1; p = 2; q = 2"), days=1, points=3)
+    assert run["status"].item() != OK and np.isnan(run["x"]).all()

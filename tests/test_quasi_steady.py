@@ -163,8 +163,57 @@ def test_what_cannot_be_replaced_is_refused(tmp_path, name):
         cascade.quasi_steady(module, FAST)
 
 
+FLOWS = """
+model flows(a_out)
+  compartment body = 1;
+  x_source = 0; x_source' = k_up;
+  y_drive := k_in*x_source;
+  a_one = init_one; a_one' = RATE;
+  a_out = 0; a_out' = a_one;
+  x_source has dimensionless; y_drive has per_day; a_one has dimensionless; a_out has day;
+end
+"""
+FLOW_ROWS = [
+    number("k_up", 0.1, "per_day"),
+    number("k_in", 2, "per_day"),
+    number("k_lose", 30, "per_day"),
+    number("f_share", 0.25, "dimensionless"),
+    number("init_one", 7, "dimensionless"),
+]
+RESTS = {
+    "k_lose*(f_share - a_one)": lambda x: 0.25 + 0 * x,
+    "y_drive*(1 - a_one) - k_lose*a_one": lambda x: 2 * x / (2 * x + 30),
+    "-(k_lose*a_one - y_drive)": lambda x: 2 * x / 30,
+    "f_share*(y_drive - k_lose*a_one + y_drive*a_one)/2": lambda x: 2 * x / (30 - 2 * x),
+    "k_lose*(x_source - (1 - f_share)*a_one) - y_drive*(a_one - 1)": lambda x: (30 * x + 2 * x) / (30 * 0.75 + 2 * x),
+}
+
+
+def flows(folder, rate):
+    used = [row for row in FLOW_ROWS if row.id in rate + FLOWS]
+    return cascade.load_module(make_module(folder, "flows", FLOWS.replace("RATE", rate), used))
+
+
+@pytest.mark.parametrize("rate", RESTS)
+def test_a_rate_rule_comes_to_rest(tmp_path, rate):
+    """`x' = a - k*x` becomes `x := a/k`, however it is written."""
+    reduced = cascade.quasi_steady(flows(tmp_path, rate), ["a_one"])
+    model = cascade.compose(reduced)
+    assert _sbml.check_document(libsbml.readSBMLFromString(model.flat), "flows") == []
+    result = run(reduced, days=20.0, record=["a_one", "x_source"])
+    np.testing.assert_allclose(result["a_one"], RESTS[rate](0.1 * result["time"]), rtol=1e-7, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "rate", ["k_lose*(f_share - a_one*a_one)", "k_lose*f_share/(1 + a_one)", "k_lose*f_share", "-k_lose*a_one"]
+)
+def test_a_rate_rule_without_such_a_rest_is_refused(tmp_path, rate):
+    with pytest.raises(CompositionError, match=r"'a_one' (has a rate rule that is not linear|is not lost at a rate)"):
+        cascade.quasi_steady(flows(tmp_path, rate), ["a_one"])
+
+
 def test_an_unknown_species_is_refused(tmp_path):
-    with pytest.raises(CascadeError, match=r"no species 'n_on' in module 'line'; did you mean 'n_one'"):
+    with pytest.raises(CascadeError, match=r"no state 'n_on' in module 'line'; did you mean 'n_one'"):
         cascade.quasi_steady(line(tmp_path), ["n_on"])
 
 

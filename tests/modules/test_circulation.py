@@ -24,10 +24,14 @@ WAYS_OUT = (
     "v_arrest_single",
     "v_arrest_cloaked",
     "v_retained_single",
+    "v_portal_single",
+    "v_vertebral_single",
     "v_node",
     "v_self_seed",
     "v_arrest_cluster",
     "v_retained_cluster",
+    "v_portal_cluster",
+    "v_vertebral_cluster",
 )
 IN_TRANSIT = ("n_lymph", "n_ctc_single", "n_ctc_cloaked", "n_ctc_cluster")
 
@@ -107,6 +111,7 @@ def check_balance(run):
 def test_cells_are_balanced(tmp_path):
     model = audited(tmp_path)
     values = {"f_nk": 0.5, "f_cd8": 3.0, "f_platelet": 2.0, "k_self_seed": 0.5, "v_shed_arterial": 5e4}
+    values |= {"f_portal": 0.5, "f_vertebral": 0.1}
     values = {f"blood.{name}": value for name, value in values.items()}
     run = cascade.simulate(model, days=100, points=51, values=values)
     check_balance(run)
@@ -122,6 +127,35 @@ def test_arterial_cells_meet_no_first_bed(model):
     vein = cascade.simulate(model, days=20, points=3, values=only | {"v_shed_single": 1000.0}).isel(time=-1)
     assert float(vein["n_ctc"] / artery["n_ctc"]) == pytest.approx(0.04, rel=1e-4)
     assert float(artery["v_retained_single"]) == 0
+
+
+def test_portal_cells_meet_the_liver_and_then_the_lung(model):
+    values = {"f_portal": xr.DataArray([0.0, 1.0], dims="route"), "v_lymph": 0.0}
+    run = cascade.simulate(model, days=60, points=3, values=values).isel(time=-1)
+    passed = model.parameter("f_escape_portal").nominal
+    for kind in ("single", "cluster"):
+        shed = model.parameter(f"v_shed_{kind}").nominal
+        np.testing.assert_allclose(run[f"v_portal_{kind}"], [0, (1 - passed) * shed], rtol=1e-12)
+        lung = np.array([0.96 * shed, 0.96 * passed * shed])
+        np.testing.assert_allclose(run[f"v_retained_{kind}"], lung, rtol=1e-4)
+    assert float(run["n_ctc"][1] / run["n_ctc"][0]) == pytest.approx(passed, rel=1e-4)
+
+
+def test_vertebral_cells_lodge_without_the_lung(model):
+    values = {"f_vertebral": xr.DataArray([0.0, 0.2], dims="route"), "v_lymph": 0.0}
+    run = cascade.simulate(model, days=60, points=3, values=values).isel(time=-1)
+    for kind in ("single", "cluster"):
+        shed = model.parameter(f"v_shed_{kind}").nominal
+        np.testing.assert_allclose(run[f"v_vertebral_{kind}"], [0, 0.2 * shed], rtol=1e-12)
+    assert float(run["n_ctc"][1] / run["n_ctc"][0]) == pytest.approx(0.8, rel=1e-4)
+
+
+def test_lymph_takes_neither_route(model):
+    """The thoracic duct ends before the lung."""
+    values = {"f_portal": 0.7, "f_vertebral": 0.3, "v_shed_single": 0.0, "v_shed_cluster": 0.0}
+    run = cascade.simulate(model, days=60, points=3, values=values).isel(time=-1)
+    assert float(run["v_portal_single"]) == float(run["v_vertebral_single"]) == 0
+    assert float(run["v_retained_single"]) == pytest.approx(0.96 * 0.05 * 85520, rel=1e-4)
 
 
 def test_cd8_cells_kill_a_little(model):

@@ -179,6 +179,19 @@ def test_organs_differ_in_immune_cells_vessels_and_growth(model):
     assert float(run(model, values)["f_angiogenic_here"].values[0]) == pytest.approx(1.0)
 
 
+def test_growth_falls_with_rankl_where_it_has_a_weight(model):
+    """At the RANKL of bone nothing changes, whatever the weight; tumor cells' receptors act on founding only."""
+    levels = {
+        "l_rankl": xr.DataArray([1.0, 0.1, 0.0], dims="level"),
+        "w_growth_rank": xr.DataArray([0.0, 0.2, 1.0], dims="weight"),
+    }
+    growth = run(model, levels | {"f_soil_growth": 1.3})["f_growth_here"].isel(time=-1).transpose("weight", "level")
+    expected = 1.3 * (1 - np.outer([0.0, 0.2, 1.0], [0.0, 0.9, 1.0]))
+    np.testing.assert_allclose(growth, expected, rtol=1e-12)
+    blocked = run(model, {"w_growth_rank": 0.5, "r_rank": 0.0}).isel(time=-1)
+    assert float(blocked["f_growth_here"]) == 1.0 and float(blocked["f_found"]) < float(run(model)["f_found"][-1])
+
+
 def test_identical_organs_are_identical(tmp_path):
     """Two organs with the same numbers cannot be told apart."""
     path = make_shipped_composition(tmp_path, {"left": "organ_niche", "right": "organ_niche"}, {})
