@@ -1,6 +1,6 @@
 """What does a composed model cost, and how does the cost grow with organs and clones?
 
-Prints the size of a composition, the time to compose and to compile it as for many runs, and the median time of a run
+Prints the size of a composition, the time to compose and to compile it, and the median time of a run
 of ten years at three tolerances; then, for a composition with index sets, the same for fewer organs and for more
 clones. Times depend on the machine, ratios hardly do. Right-hand sides are an estimate, since the integrator does not
 tell: 1.3 a step, and one for each state whenever the Jacobian is renewed, about every 45 steps.
@@ -55,7 +55,7 @@ def measure(composition: cascade.Composition, repeats: int, tolerances: Sequence
         )
         for tolerance in tolerances
     }
-    engine = Engine(jobs[DEFAULT][0].sbml, many_runs=True)
+    engine = Engine(jobs[DEFAULT][0].sbml)
     times: dict[float, list[float]] = {tolerance: [] for tolerance in tolerances}
     for _ in range(repeats):
         for tolerance, (job, values) in jobs.items():

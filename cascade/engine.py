@@ -113,17 +113,18 @@ class StepBudgetError(Exception):
     """A run needs more steps than the caller is willing to spend without a clock."""
 
 
-def load_roadrunner(many_runs: bool = False) -> Any:
+def load_roadrunner() -> Any:
     """Import libRoadRunner with the settings that make it fast, faithful and safe for any id.
 
-    For `many_runs` compilation takes twice as long, and a run a tenth less; higher levels than LESS gain nothing.
+    At the level LESS a lean model runs a tenth quicker and compiles in twice the time, but others compile for minutes;
+    levels round differently, so that all processes must use one.
     """
     import roadrunner
 
     config = roadrunner.Config
     for key, value in (
         (config.LLVM_BACKEND, config.LLJIT),
-        (config.LLJIT_OPTIMIZATION_LEVEL, config.LESS if many_runs else config.NONE),
+        (config.LLJIT_OPTIMIZATION_LEVEL, config.NONE),
         (config.LOADSBMLOPTIONS_RECOMPILE, True),
         (config.ROADRUNNER_DISABLE_PYTHON_DYNAMIC_PROPERTIES, True),
         (config.PYTHON_ENABLE_NAMED_MATRIX, False),
@@ -134,25 +135,16 @@ def load_roadrunner(many_runs: bool = False) -> Any:
 
 
 class Engine:
-    """One compiled model. Owns its libRoadRunner instance and hands out no handle of it. Not for threads.
+    """One compiled model. Owns its libRoadRunner instance and hands out no handle of it. Not for threads."""
 
-    Parameters
-    ----------
-    sbml : str
-        Canonical SBML.
-    many_runs : bool
-        Compile longer, for runs that are a tenth quicker.
-    """
-
-    def __init__(self, sbml: str, many_runs: bool = False) -> None:
+    def __init__(self, sbml: str) -> None:
         self._columns: tuple[str, ...] = ()
-        self._many_runs = many_runs
         begin = time.monotonic()
         self._load(sbml)
         self.seconds_to_load = time.monotonic() - begin
 
     def _load(self, sbml: str) -> None:
-        roadrunner = load_roadrunner(self._many_runs)
+        roadrunner = load_roadrunner()
         with captured():
             try:
                 self._runner = roadrunner.RoadRunner(sbml)

@@ -297,7 +297,7 @@ def serve() -> None:
 
     job: Job = pickle.load(source)
     try:
-        engine = Engine(job.sbml, many_runs=True)
+        engine = Engine(job.sbml)
     except SimulationError as error:
         answer(str(error))
         return
