@@ -1,9 +1,9 @@
 """What does a composed model cost, and how does the cost grow with organs and clones?
 
-Prints the size of a composition, the time to compose and to compile it, and the median time of a run
-of ten years at three tolerances; then, for a composition with index sets, the same for fewer organs and for more
-clones. Times depend on the machine, ratios hardly do. Right-hand sides are an estimate, since the integrator does not
-tell: 1.3 a step, and one for each state whenever the Jacobian is renewed, about every 45 steps.
+Prints the size of a composition, the time to compose and to compile it, and the median time of a run of ten years at
+three tolerances; then, for a composition with index sets, the same for fewer organs and for more clones. Times depend
+on the machine, ratios hardly do. Right-hand sides are an estimate, since the integrator does not tell: 1.3 a step, and
+one for each state whenever the Jacobian is renewed, about every 45 steps.
 """
 
 from __future__ import annotations

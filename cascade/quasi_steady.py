@@ -9,6 +9,7 @@ to a change at the rate g, about g/k. A variable with a rate rule `x' = a - k*x`
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache, reduce
 
@@ -126,21 +127,40 @@ def _balance(model: libsbml.Model, formulas: _Formulas, name: str) -> _Balance:
                 raise CompositionError(f"is made by {where} at a rate that depends on it")
             gains.append(_times(change, law.getMath()))
         else:
-            losses.append(_times(-change, _divided(law.getMath(), name, formulas, where)))
+            losses.append(_times(-change, _coefficient(law.getMath(), name, formulas, where)))
     if not gains or not losses:
         raise CompositionError(f"has no reaction that {'makes' if not gains else 'removes'} it")
     return _Balance(tuple(gains), tuple(losses))
 
 
+class _NotLinearError(Exception):
+    """A formula is not `a + k*x`."""
+
+
+def _coefficient(math: libsbml.ASTNode, name: str, formulas: _Formulas, where: str) -> libsbml.ASTNode:
+    """Return `k` of a rate `name*k`, found by structure: exact, and linear by construction."""
+    with suppress(_NotLinearError):
+        free, factors = _split(math, name, formulas)
+        if free is None and any(sign > 0 for sign, _ in factors):
+            return _total(factors)
+    raise CompositionError(f"is lost by {where} at a rate that is not linear in it")
+
+
 def _rest(math: libsbml.ASTNode, name: str, formulas: _Formulas) -> libsbml.ASTNode:
-    """Return where a rate `a - k*x` is 0: `a/k`, found by structure."""
-    free, factors = _split(math, name, formulas)
-    loss = [factor for sign, factor in factors if sign < 0]
-    gain = [factor for sign, factor in factors if sign > 0]
-    if free is None or not loss:
+    """Return where a rate `a - k*x` is 0: `a/k`."""
+    try:
+        free, factors = _split(math, name, formulas)
+    except _NotLinearError:
+        raise CompositionError("has a rate rule that is not linear in it") from None
+    if free is None or not any(sign < 0 for sign, _ in factors):
         raise CompositionError("is not lost at a rate in proportion to it, or not made at all")
-    slope = _node(libsbml.AST_MINUS, _sum(loss), _sum(gain)) if gain else _sum(loss)
-    return _node(libsbml.AST_DIVIDE, free, slope)
+    return _node(libsbml.AST_DIVIDE, free, _total([(-sign, factor) for sign, factor in factors]))
+
+
+def _total(terms: list[tuple[int, libsbml.ASTNode]]) -> libsbml.ASTNode:
+    """Return the sum of signed terms, one of them positive."""
+    plus, minus = ([term for sign, term in terms if sign == side] for side in (1, -1))
+    return _node(libsbml.AST_MINUS, _sum(plus), _sum(minus)) if minus else _sum(plus)
 
 
 _Terms = tuple[libsbml.ASTNode | None, list[tuple[int, libsbml.ASTNode]]]
@@ -183,7 +203,7 @@ def _split(node: libsbml.ASTNode, name: str, formulas: _Formulas) -> _Terms:
             None if free is None else _node(kind, free, children[1]),
             [(sign, _node(kind, factor, children[1])) for sign, factor in factors],
         )
-    raise CompositionError("has a rate rule that is not linear in it")
+    raise _NotLinearError
 
 
 def _added(left: libsbml.ASTNode | None, right: libsbml.ASTNode, sign: int) -> libsbml.ASTNode:
@@ -216,31 +236,6 @@ def _net(references: Iterable[libsbml.SpeciesReference], name: str) -> float:
                 raise CompositionError("has a stoichiometry that is not a number")
             total += reference.getStoichiometry()
     return total
-
-
-def _divided(math: libsbml.ASTNode, name: str, formulas: _Formulas, where: str) -> libsbml.ASTNode:
-    """Return `k` of a rate `name*k`, found by structure: exact, and linear by construction."""
-
-    def inner(node: libsbml.ASTNode) -> libsbml.ASTNode | None:
-        """Return the node divided by the species; None stands for 1."""
-        kind, children = node.getType(), list(_children(node))
-        holds = [name in formulas.needs(child) for child in children]
-        if kind == libsbml.AST_NAME and node.getName() == name:
-            return None
-        if kind == libsbml.AST_NAME and node.getName() in formulas.rules:
-            return inner(formulas.rules[node.getName()])
-        if kind == libsbml.AST_TIMES and sum(holds) == 1:
-            at = holds.index(True)
-            rest = inner(children[at])
-            factors = [*children[:at], *([] if rest is None else [rest]), *children[at + 1 :]]
-            return _fold(libsbml.AST_TIMES, factors) if factors else None
-        if kind == libsbml.AST_DIVIDE and holds == [True, False]:
-            return _node(kind, inner(children[0]) or _number(1), children[1])
-        if kind in (libsbml.AST_PLUS, libsbml.AST_MINUS) and children and all(holds):
-            return _node(kind, *(inner(child) or _number(1) for child in children))
-        raise CompositionError(f"is lost by {where} at a rate that is not linear in it")
-
-    return inner(math) or _number(1)
 
 
 def _circles(formulas: _Formulas, rules: dict[str, libsbml.ASTNode]) -> list[str]:

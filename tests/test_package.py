@@ -52,6 +52,7 @@ KEPT_INSIDE = {
     "cli.py": {"Exit"},
     "empty_sums.py": {"_UnknownError"},
     "engine.py": {"StepBudgetError"},
+    "quasi_steady.py": {"_NotLinearError"},
     "template.py": {"TypeError", "ValueError"},
 }
 

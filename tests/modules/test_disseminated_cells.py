@@ -155,13 +155,12 @@ def test_each_loss_is_proportional_to_its_species(model):
 
 
 def test_shares_route_the_inflow(model):
-    """Systemic arrests, first-pass retention and the node flux each enter with their own share."""
-    p = nominal(model) | {"f_arrest_systemic": 0.2, "f_arrest_first": 0.5, "f_arrest_node": 0.3}
-    data = run(model, 1, {name: p[name] for name in ("f_arrest_systemic", "f_arrest_first", "f_arrest_node")}).isel(
-        time=0
-    )
-    single = 0.2 * p["v_arrest_single"] + 0.5 * p["v_retained_single"] + 0.3 * p["v_node"]
-    cluster = 0.2 * p["v_arrest_cluster"] + 0.5 * p["v_retained_cluster"]
+    """Systemic arrests and the node flux enter with the share of the organ, first-pass retention as it comes."""
+    given = {"f_arrest_systemic": 0.2, "f_arrest_node": 0.3, "v_retained_single": 3e5, "v_retained_cluster": 2e4}
+    p = nominal(model) | given
+    data = run(model, 1, given).isel(time=0)
+    single = 0.2 * p["v_arrest_single"] + p["v_retained_single"] + 0.3 * p["v_node"]
+    cluster = 0.2 * p["v_arrest_cluster"] + p["v_retained_cluster"]
     assert float(data["v_in_single"]) == pytest.approx(single)
     assert float(data["v_in_cluster"]) == pytest.approx(cluster)
     total = single + 0.2 * p["v_arrest_cloaked"] + p["n_cells_per_cluster"] * cluster
