@@ -51,7 +51,7 @@ def _first_share(dataset: xr.Dataset) -> xr.DataArray:
 
 
 def lethal_day(dataset: xr.Dataset) -> xr.DataArray:
-    """Return the day on which the expected overt burden reaches the lethal one; NaN if it does not."""
+    """Return the day on which the burden of a patient with overt metastasis reaches the lethal one; NaN if it does not."""
     return time_of(dataset[_BURDEN], 1.0)
 
 
@@ -76,7 +76,7 @@ def _lethal(dataset: xr.Dataset) -> xr.DataArray:
     import numpy as np
 
     when = lethal_day(dataset)
-    words = "the expected overt burden stays below the lethal one within the horizon"
+    words = "the overt burden stays below the lethal one within the horizon"
     return when.assign_coords(reason=(when.dims, np.where(np.isnan(when.values), words, "ok")))
 
 
@@ -131,7 +131,7 @@ _ALL = (
         unit="day",
         needs=(_BURDEN,),
         compute=_lethal,
-        meaning="age of the tumor at which the expected overt burden reaches the lethal burden",
+        meaning="age of the tumor at which the mean burden of patients with overt distant metastasis reaches the lethal burden",
         better="higher",
     ),
     *(

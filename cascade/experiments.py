@@ -26,10 +26,13 @@ SOLVER = Solver(relative_tolerance=1e-8)
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """A length of time under constant conditions; `values` are constants, or states that are set at its start."""
+    """A length of time under constant conditions; `values` are constants, or states that are set at its start.
+
+    A value is a number or the id of a constant of the model that holds it.
+    """
 
     days: float
-    values: Mapping[str, float] = field(default_factory=dict)
+    values: Mapping[str, float | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,9 +110,9 @@ def _step(where: str, entries: Any) -> Step:
     if not isinstance(days, (int, float)) or not days > 0:
         raise TableError(f"{where}: needs days above 0, found {days!r}")
     values = entries.get("values", {})
-    if not isinstance(values, dict) or not all(_is_number(value) for value in values.values()):
-        raise TableError(f"{where}: values is {values!r}; write names and numbers")
-    return Step(days=float(days), values={key: float(value) for key, value in values.items()})
+    if not isinstance(values, dict) or not all(_is_number(v) or isinstance(v, str) for v in values.values()):
+        raise TableError(f"{where}: values is {values!r}; write names and numbers, or the id of a constant")
+    return Step(days=float(days), values={k: v if isinstance(v, str) else float(v) for k, v in values.items()})
 
 
 def _is_number(value: Any) -> bool:
@@ -153,16 +156,24 @@ def run_experiment(model: Model, experiment: Experiment, values: Mapping[str, fl
     }
     held: dict[str, Any] = dict(values or {})
     for number, step in enumerate(experiment.prepare, start=1):
-        held |= {**step.values, **(scan if experiment.scan_from_start else {})}
+        held |= {**_numbers(model, step, values or {}), **(scan if experiment.scan_from_start else {})}
         run = _run(model, experiment, step.days, 2, held, f", preparation step {number}")
         held |= _end_state(model, run)
-    held |= {**experiment.measured.values, **scan}
+    held |= {**_numbers(model, experiment.measured, values or {}), **scan}
     run = _run(model, experiment, experiment.measured.days, experiment.points, held)
     if scan:
         scanned = symbol_table(model.flat)[flat_id(model, symbol_table(model.flat), next(iter(scan)))]
         run["scan"].attrs = {"units": scanned.unit, "long_name": scanned.name}
     run.attrs["title"] = experiment.title
     return run
+
+
+def _numbers(model: Model, step: Step, values: Mapping[str, float]) -> dict[str, float]:
+    """Return the values of a step, a named constant with the number it holds."""
+    return {
+        key: values.get(value, model.parameter(value).nominal) if isinstance(value, str) else value
+        for key, value in step.values.items()
+    }
 
 
 def _run(

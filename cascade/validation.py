@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ import numpy as np
 from cascade._progress import progress_bar
 from cascade.catalogue import composition_folder, is_module, load_composition, load_module, module_folder
 from cascade.compose import compose
-from cascade.errors import CascadeError
+from cascade.errors import CascadeError, unknown_name
 from cascade.evidence import count_evidence
 from cascade.experiments import Experiment, read_experiments, run_experiment
 from cascade.facts import Fact, read_facts
@@ -106,16 +107,27 @@ def _row(finding: Finding) -> dict[str, Any]:
     }
 
 
-def validate(name: str | Path, *, values: Mapping[str, float] | None = None, progress: bool = False) -> Qualification:
+def validate(
+    name: str | Path,
+    *,
+    model: Model | None = None,
+    values: Mapping[str, float] | None = None,
+    facts: Collection[str] | None = None,
+    progress: bool = False,
+) -> Qualification:
     """Compare a module or a composition with the published facts in its `evidence.tsv`.
 
     Parameters
     ----------
     name : str or Path
         A shipped name or the path of a folder.
+    model : Model, optional
+        What to compare, if not the model as it is shipped: one with other organs or classes, or one at hand already.
     values : mapping of str to float, optional
         Constants that hold other values than those of the tables, in every experiment that does not set them itself;
         for calibration, and for asking which facts another number would miss.
+    facts : collection of str, optional
+        Ids of the facts to look at; only the experiments that they name are carried out. All if left out.
     progress : bool
         Show a progress bar over the experiments.
 
@@ -136,9 +148,13 @@ def validate(name: str | Path, *, values: Mapping[str, float] | None = None, pro
     folder = module_folder(name) if is_module(name) else composition_folder(name)
     if not (folder / "evidence.tsv").is_file():
         raise CascadeError(f"{folder.name} has no evidence.tsv: no published facts to compare with; see README")
-    facts = read_facts(folder / "evidence.tsv")
-    experiments = read_experiments(folder / "experiments.toml")
-    model = compose(load_module(folder) if is_module(folder) else load_composition(folder))
+    asked = _asked(read_facts(folder / "evidence.tsv"), facts)
+    experiments = {
+        name: experiment
+        for name, experiment in read_experiments(folder / "experiments.toml").items()
+        if facts is None or any(re.search(rf"\b{name}\b", fact.compute) for fact in asked)
+    }
+    model = model or compose(load_module(folder) if is_module(folder) else load_composition(folder))
     runs, failures = _run_all(model, experiments, values or {}, progress)
     names: dict[str, Any] = {key: Variables(key, run) for key, run in runs.items()} | failures
     # a composition's own constants, such as the spread between patients
@@ -146,10 +162,18 @@ def validate(name: str | Path, *, values: Mapping[str, float] | None = None, pro
     return Qualification(
         name=folder.name,
         model_sha256=model.hash,
-        findings=tuple(_find(fact, names) for fact in facts),
+        findings=tuple(_find(fact, names) for fact in asked),
         runs=runs,
         evidence=_evidence(model, folder),
     )
+
+
+def _asked(known: Sequence[Fact], ids: Collection[str] | None) -> tuple[Fact, ...]:
+    names = [fact.id for fact in known]
+    for name in ids or ():
+        if name not in names:
+            raise unknown_name("fact", name, names, "evidence.tsv")
+    return tuple(fact for fact in known if ids is None or fact.id in ids)
 
 
 def _own_constants(model: Model, folder: Path, values: Mapping[str, float]) -> dict[str, Any]:

@@ -11,8 +11,6 @@ import xarray as xr
 
 import cascade
 from cascade import _sbml
-from cascade.catalogue import composition_folder
-from cascade.experiments import read_experiments
 
 DISTANT = ("bone", "lung", "liver", "brain")
 ORGANS = (*DISTANT, "lymph_node")
@@ -166,12 +164,12 @@ def test_each_step_moves_the_hazard_the_way_it_should(model):
 
 
 def test_hazard_is_linear_in_the_founding_rate(model):
-    """Everything after shedding is first order below lethal burden, so a cohort's spread of potential costs one run.
+    """Everything from shedding to detection is first order, so a cohort's spread of potential costs one run.
 
     A cell that founds is used up, which costs a part of the hazard that grows with the potential: it is small here.
     """
     potential = xr.DataArray([0.05, 0.1, 0.2], dims="patient")
-    hazard, _ = late_hazard(model, f_metastatic_potential=potential, endpoints__n_lethal=1e18)
+    hazard, _ = late_hazard(model, f_metastatic_potential=potential)
     np.testing.assert_allclose(hazard / hazard[0], [1, 2, 4], rtol=1e-4)
 
 
@@ -185,12 +183,6 @@ def test_a_tgf_beta_receptor_inhibitor_acts_through_emt(model):
     assert blocked["emt__a_emt"] < 0.5 * free["emt__a_emt"]
     assert blocked["clone_1__f_hybrid"] < 0.5 * free["clone_1__f_hybrid"]
     assert blocked["blood_clone_1__n_ctc"] < 0.5 * free["blood_clone_1__n_ctc"]
-
-
-def test_the_dying_patient_has_the_potential_of_the_autopsy_cohort(model):
-    """An experiment holds numbers, so this one stands twice: in `experiments.toml` and in `parameters.tsv`."""
-    dying = read_experiments(composition_folder("breast") / "experiments.toml")["dying"]
-    assert dying.measured.values == {"f_metastatic_potential": model.parameter("cohort_autopsy").nominal}
 
 
 def test_rankl_feeds_growth_in_bone_alone(model):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import cascade
 from cascade.catalogue import evidence_names
 from cascade.cli import app
 from cascade.errors import CascadeError, TableError
-from cascade.experiments import read_experiments, run_experiment
+from cascade.experiments import Experiment, Step, read_experiments, run_experiment
 from cascade.facts import COLUMNS, check_facts, read_facts
 
 EXPERIMENTS = """
@@ -130,6 +131,30 @@ def test_a_scan_of_a_start_value_sets_the_state(tmp_path):
     np.testing.assert_allclose(run["c_a"].isel(time=0), [1, 2])
 
 
+def test_a_value_may_name_a_constant(tmp_path):
+    """The constant's number is taken, or the one that the caller gives it."""
+    folder = write(tmp_path, ROW)
+    model = cascade.compose(cascade.load_module(folder))
+    constant = next(row for row in model.parameters if row.nominal)
+    step = Step(days=1, values={"c_a": constant.id})
+    experiment = Experiment(name="named", measured=step, points=2)
+    for values, start in (({}, constant.nominal), ({constant.id: 7.0}, 7.0)):
+        assert float(run_experiment(model, experiment, values)["c_a"][0]) == start
+    with pytest.raises(CascadeError, match="c_nowhere"):
+        run_experiment(model, replace(experiment, measured=Step(days=1, values={"c_a": "c_nowhere"})))
+
+
+def test_asked_facts_cost_their_experiments_alone(tmp_path):
+    folder = write(tmp_path, ROW, ROW | {"id": "b", "compute": "end(start.c_a)"})
+    whole = cascade.validate(folder)
+    part = cascade.validate(folder, facts=["b"], model=cascade.compose(cascade.load_module(folder)))
+    assert [finding.fact.id for finding in part.findings] == ["b"]
+    assert set(part.runs) == {"start"} < set(whole.runs)
+    np.testing.assert_equal(part.findings[0].value, whole.findings[1].value)
+    with pytest.raises(CascadeError, match="no fact 'c'"):
+        cascade.validate(folder, facts=["c"])
+
+
 def test_a_model_without_facts_is_said(tmp_path):
     with pytest.raises(CascadeError, match=r"no evidence\.tsv"):
         cascade.validate(make_module(tmp_path, "sink"))
@@ -172,7 +197,7 @@ def test_facts_belong_to_the_check_of_a_module(tmp_path):
         ("[a]\ndays = 1\ncolour = 2", "unknown entry 'colour'"),
         ("[a]\ndays = 1\nscan = { x = 3 }", "list of numbers"),
         ("[a]\ndays = 1\nscan = { x = [1], y = [2] }", "scans one"),
-        ("[a]\ndays = 1\nvalues = { x = 'y' }", "names and numbers"),
+        ("[a]\ndays = 1\nvalues = { x = [1] }", "names and numbers"),
         ("[a]\nbifurcation = { parameter = 'x' }", "lacks"),
         ("a = 3", "table of entries"),
         ("[a", "cannot read"),

@@ -102,13 +102,21 @@ def test_survival_is_monotone(model):
 def test_host_reserve_falls_at_lethal_burden(model):
     """Undisturbed at a tenth of the lethal burden, one half at it, nearly none at three times, after some weeks."""
     burden = xr.DataArray([0.0, 1e11, 1e12, 3e12], dims="burden")
-    data = run(model, days=200, values={"n_burden": burden}).isel(time=-1)
-    np.testing.assert_allclose(data["f_lethal"], burden / 1e12)
+    data = run(model, days=200, values={"n_burden_distant": burden, "h_cumulative": 50.0}).isel(time=-1)
+    np.testing.assert_allclose(data["f_lethal"], burden / 1e12, rtol=1e-8)
     reserve = data["f_host"].values
     assert reserve[0] == 1.0
     assert reserve[1] > 0.999
     assert reserve[2] == pytest.approx(0.5)
     assert reserve[3] < 0.02
+
+
+def test_host_feels_the_burden_of_patients_with_metastases(model):
+    """The same burden a carrier: the reserve is the same whether few or many patients carry it; nodes do not count."""
+    hazard = xr.DataArray([1e-4, 0.1, 3.0], dims="hazard")
+    burden = 5e11 * (1 - np.exp(-hazard))
+    data = end(model, h_cumulative=hazard, n_burden_distant=burden, n_burden=5e13)
+    np.testing.assert_allclose(data["f_lethal"], 0.5, rtol=1e-4)
 
 
 def test_marrow_sample(model):
