@@ -4,11 +4,11 @@
     python analyses/fit.py prostate                    # fit anew and print both
     python analyses/fit.py breast --write              # and put the numbers into parameters.tsv
 
-Least squares over the logarithms of the constants. A residual is the distance of a fact from its published value (or the
-middle of what is accepted) in units of the accepted interval on that side: 1 at its edge. Each constant is held by its
-prior, centered where it stands, and by its bounds; rows of one constant that hold one number stay equal. Beside each
-number stands what the facts tell of it: the share of the prior's spread that they take away. A constant below a tenth
-is set by its prior. One Jacobian costs as many runs of the experiments as there are constants; they use all processors.
+Least squares over the logarithms of the constants. A residual is the distance of a fact from its published value in
+units of the accepted interval on that side: 1 at its edge. Each constant is held by its bounds and by its prior, centered
+where it stands if the table has none; rows of one constant that hold one number stay equal. Beside each number stands
+what the facts tell of it: the share of the prior's spread that they take away. A constant below a tenth is set by its
+prior. One Jacobian costs as many runs of the experiments as there are constants; they use all processors.
 """
 
 from __future__ import annotations
@@ -40,10 +40,11 @@ PRIOR = 0.5
 
 @dataclass(frozen=True)
 class Free:
-    """One number to fit: the rows that hold it, its value, the spread of its logarithm and its bounds."""
+    """One number to fit: the rows that hold it, its value, center and spread of its prior in logarithms, its bounds."""
 
     ids: tuple[str, ...]
     value: float
+    center: float
     spread: float
     lower: float
     upper: float
@@ -77,22 +78,26 @@ class Problem:
     def residuals(self, point: np.ndarray) -> np.ndarray:
         """Return the distances of the facts, then those of the constants from the center of their priors."""
         facts = [distance(finding) for finding in self.findings(point)]
-        held = [(at - math.log(free.value)) / free.spread for free, at in zip(self.free, point, strict=True)]
+        held = [(at - free.center) / free.spread for free, at in zip(self.free, point, strict=True)]
         return np.array([*facts, *held])
 
 
 def distance(finding: Finding) -> float:
-    """Return how far a fact is from its published value: 1 at the edge of the accepted interval."""
+    """Return how far a fact is from its published value: 1 at the edge of the accepted interval.
+
+    Without a published value all that is accepted is at distance 0; what is not, by its distance from the edge.
+    """
     fact, value = finding.fact, finding.value
     if not np.isfinite(value):
         return 10.0
-    lower, upper = fact.lower, fact.upper
-    if lower is None or upper is None:
-        edge = lower if upper is None else upper
-        outside = max(0.0, edge - value if upper is None else value - edge) if edge is not None else 0.0
-        return outside / abs(edge) if edge else outside
-    middle = fact.value if fact.value is not None and lower < fact.value < upper else (lower + upper) / 2
-    return (value - middle) / (upper - middle if value > middle else middle - lower)
+    lower = -math.inf if fact.lower is None else fact.lower
+    upper = math.inf if fact.upper is None else fact.upper
+    if fact.value is not None and lower < fact.value < upper:
+        edge = upper if value > fact.value else lower
+        if math.isfinite(edge):
+            return (value - fact.value) / abs(edge - fact.value)
+    width = upper - lower if math.isfinite(upper - lower) else abs(lower if math.isfinite(lower) else upper) or 1.0
+    return (min(0.0, value - lower) + max(0.0, value - upper)) / width
 
 
 def free_constants(rows: tuple[Parameter, ...], model: cascade.Model, also: list[str]) -> tuple[Free, ...]:
@@ -109,12 +114,12 @@ def free_constants(rows: tuple[Parameter, ...], model: cascade.Model, also: list
 def _free(group: list[Parameter]) -> Free:
     row = group[0]
     lower, upper = row.lower or 1e-3 * row.nominal, row.upper or 1e3 * row.nominal
-    spread = PRIOR
+    center, spread = math.log(row.nominal), PRIOR
     if row.prior == "log-normal":
-        spread = row.prior_parameters[1]
+        center, spread = row.prior_parameters
     elif row.prior:
         spread = math.log(upper / lower) / math.sqrt(12)
-    return Free(tuple(each.id for each in group), row.nominal, spread, lower, upper)
+    return Free(tuple(each.id for each in group), row.nominal, center, spread, lower, upper)
 
 
 _PROBLEM: list[Problem] = []
@@ -190,7 +195,7 @@ def report(problem: Problem, point: np.ndarray) -> float:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the facts beside the model, as shipped and fitted; exit code 1 if a fact is off by more than 1 on average."""
+    """Print the facts beside the model, shipped and fitted; exit code 1 if they are off by more than 1 on average."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", nargs="?", default="breast", help="composition (default: breast)")
     parser.add_argument("--quick", action="store_true", help="compare the shipped numbers, do not fit")
@@ -203,11 +208,11 @@ def main(arguments: list[str] | None = None) -> int:
     folder = composition_folder(asked.name)
     model = cascade.compose(cascade.load_composition(asked.name))
     facts = tuple(
-        fact
-        for fact in read_facts(folder / "evidence.tsv")
-        if fact.role == "calibrated" or fact.id in asked.facts
+        fact for fact in read_facts(folder / "evidence.tsv") if fact.role == "calibrated" or fact.id in asked.facts
     )
-    problem = Problem(asked.name, model, facts, free_constants(read_parameters(folder / "parameters.tsv"), model, asked.also))
+    problem = Problem(
+        asked.name, model, facts, free_constants(read_parameters(folder / "parameters.tsv"), model, asked.also)
+    )
     start = np.log([free.value for free in problem.free])
     spread = report(problem, start)
     if not asked.quick:
