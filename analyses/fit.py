@@ -5,10 +5,10 @@
     python analyses/fit.py breast --write              # and put the numbers into parameters.tsv
 
 Least squares over the logarithms of the constants. A residual is the distance of a fact from its published value in
-units of the accepted interval on that side: 1 at its edge. Each constant is held by its bounds and by its prior, centered
-where it stands if the table has none; rows of one constant that hold one number stay equal. Beside each number stands
-what the facts tell of it: the share of the prior's spread that they take away. A constant below a tenth is set by its
-prior. One Jacobian costs as many runs of the experiments as there are constants; they use all processors.
+units of the accepted interval on that side: 1 at its edge. Each constant is held by its bounds and by its prior, which
+stands where the constant does if the table has none; rows of one constant that hold one number stay equal. Beside each
+number stands what the facts tell of it: the share of the spread of its prior that they take away; below a tenth its
+prior decides. One Jacobian costs as many runs of the experiments as there are constants; they use all processors.
 """
 
 from __future__ import annotations
