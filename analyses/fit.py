@@ -4,8 +4,8 @@
     python analyses/fit.py prostate                    # fit anew and print both
     python analyses/fit.py breast --write              # and put the numbers into parameters.tsv
 
-Least squares over the logarithms of the constants. A residual is the distance of a fact from its published value in
-units of the accepted interval on that side: 1 at its edge. Each constant is held by its bounds and by its prior, which
+Least squares over the logarithms of the constants. The accepted interval of a fact is read as one of 95 %, so the distance
+from the published value to its edge is 1.96 standard deviations of that side. Each constant is held by its bounds and by its prior, which
 stands where the constant does if the table has none; rows of one constant that hold one number stay equal. Beside each
 number stands what the facts tell of it: the share of the spread of its prior that they take away; below a tenth its
 prior decides. One Jacobian costs as many runs of the experiments as there are constants; they use all processors.
@@ -34,6 +34,8 @@ from cascade.validation import Finding
 
 STEP = 0.02
 """Step of the Jacobian in the logarithm of a constant."""
+EDGE = 1.96
+"""Standard deviations from the published value of a fact to the edge of what is accepted."""
 PRIOR = 0.5
 """Spread of the logarithm of a constant whose row has no prior: cohorts and spreads between patients."""
 
@@ -77,7 +79,7 @@ class Problem:
 
     def residuals(self, point: np.ndarray) -> np.ndarray:
         """Return the distances of the facts, then those of the constants from the center of their priors."""
-        facts = [distance(finding) for finding in self.findings(point)]
+        facts = [EDGE * distance(finding) for finding in self.findings(point)]
         held = [(at - free.center) / free.spread for free, at in zip(self.free, point, strict=True)]
         return np.array([*facts, *held])
 
