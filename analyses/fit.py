@@ -4,11 +4,12 @@
     python analyses/fit.py prostate                    # fit anew and print both
     python analyses/fit.py breast --write              # and put the numbers into parameters.tsv
 
-Least squares over the logarithms of the constants. The accepted interval of a fact is read as one of 95 %, so the distance
-from the published value to its edge is 1.96 standard deviations of that side. Each constant is held by its bounds and by its prior, which
-stands where the constant does if the table has none; rows of one constant that hold one number stay equal. Beside each
-number stands what the facts tell of it: the share of the spread of its prior that they take away; below a tenth its
-prior decides. One Jacobian costs as many runs of the experiments as there are constants; they use all processors.
+Least squares over the logarithms of the constants. The accepted interval of a fact is read as one of 95 %, so that the
+distance from the published value to its edge is 1.96 standard deviations of that side. Each constant is held by its
+bounds and by its prior, which stands where the constant does if the table has none; rows of one constant that hold one
+number stay equal. Beside each number stands what the facts tell of it: the share of the spread of its prior that they
+take away; below a tenth its prior decides. One Jacobian costs as many runs of the experiments as there are constants;
+they use all processors.
 """
 
 from __future__ import annotations
