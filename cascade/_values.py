@@ -27,6 +27,29 @@ def flat_id(model: Model, symbols: Mapping[str, Symbol], name: str) -> str:
     raise unknown_name("symbol", str(name), [*model.ids, *symbols], f"model {model.name!r}")
 
 
+def check_own(model: Model, name: str, symbol: Symbol) -> None:
+    """Refuse to set or treat a constant by the name of one of several instances that share it.
+
+    Raises
+    ------
+    ValueSettingError
+        Since it would change in the others too.
+    """
+    alone = f"{model.name}."  # a module by itself has no instances
+    if symbol.role != "constant" or _own(name, symbol) or name.startswith(alone):
+        return
+    sharers = [o for o, flat in model.ids.items() if flat == symbol.id and "." in o and not _own(o, symbol)]
+    raise ValueSettingError(
+        f"{name!r} is not a value of its own: {len(sharers)} instances share {symbol.id!r}"
+        f" ({', '.join(sharers[:3])}{', ...' if len(sharers) > 3 else ''}); use {symbol.id!r} for all of them, or give"
+        f" {name!r} a row in the parameters.tsv of a composition of your own (`extends`)"
+    )
+
+
+def _own(name: str, symbol: Symbol) -> bool:
+    return name.replace(".", "__") == symbol.id
+
+
 def checked_values(
     model: Model, symbols: Mapping[str, Symbol], values: Mapping[str, Any]
 ) -> tuple[tuple[str, ...], list[xr.DataArray]]:
@@ -41,6 +64,7 @@ def checked_values(
             raise ValueSettingError(f"values {names[flat]!r} and {name!r} are the same quantity {flat!r}; give one")
         names[flat] = name
         _check_settable(name, symbols[flat])
+        check_own(model, name, symbols[flat])
         array = _array(name, values[name])
         _check_numbers(model, name, symbols[flat], array)
         arrays.append(array)

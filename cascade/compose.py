@@ -233,7 +233,9 @@ def _ids(composition: Composition, links: tuple[Link, ...], model: libsbml.Model
     # A direct reader is its writer; a species stays a species, since both hold the same number and unit.
     alias = {link.reader: "__".join(link.writers[0]) for link in links if link.direct}
     for share in shares(composition, links):
-        alias |= {(member, share.parameter.id): f"{share.group}__{share.parameter.id}" for member in share.members}
+        flat = f"{share.group}__{share.parameter.id}"
+        alias |= {(member, share.parameter.id): flat for member in share.members}
+        ids[f"{share.group}.{share.parameter.id}"] = flat
     for instance, module in composition.instances.items():
         for local in _local_symbols(module.sbml, module.name):
             flat = alias.get((instance, local), f"{instance}__{local}")

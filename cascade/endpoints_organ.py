@@ -51,7 +51,7 @@ def _first_share(dataset: xr.Dataset) -> xr.DataArray:
 
 
 def lethal_day(dataset: xr.Dataset) -> xr.DataArray:
-    """Return the day on which the burden of a patient with overt metastasis reaches the lethal one; NaN if it does not."""
+    """Return the day on which the burden of patients with overt metastasis becomes lethal; NaN if it does not."""
     return time_of(dataset[_BURDEN], 1.0)
 
 
@@ -131,7 +131,7 @@ _ALL = (
         unit="day",
         needs=(_BURDEN,),
         compute=_lethal,
-        meaning="age of the tumor at which the mean burden of patients with overt distant metastasis reaches the lethal burden",
+        meaning="age of the tumor at which the mean burden of patients with overt distant metastasis becomes lethal",
         better="higher",
     ),
     *(

@@ -16,6 +16,7 @@ import numpy as np
 from cascade import _sbml
 from cascade._canonical import Symbol, symbol_table
 from cascade._multiply import multiply
+from cascade._values import check_own
 from cascade.errors import ValueSettingError, unknown_name
 from cascade.specs import Intervention, Model, Parameter
 
@@ -186,6 +187,7 @@ def _apply(
 ) -> tuple[str, list[Parameter]]:
     """Write one intervention; return the id of its activity and the rows of its constants."""
     target = _find(model, symbols, intervention.target, "target")
+    check_own(model, intervention.target, target)
     _check_target(document, intervention, target)
     origin = None if intervention.origin is None else _find(model, symbols, intervention.origin, "time variable").id
     if origin is not None and symbols[origin].unit != "day":

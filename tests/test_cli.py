@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,16 @@ import xarray as xr
 from folders import make_composition, make_module, number
 
 import cascade
+from cascade.facts import COLUMNS
+
+TOGGLE = """
+model toggle(s, y)
+  y has dimensionless;
+  y = init_y;
+  y' = k_turn*(s + y^2/(1 + y^2) - f_lose*y);
+end
+"""
+SCAN = ["bifurcation", "emt", "a_drive_basal", "a_emt", "--from", "0.1", "--to", "2"]
 
 
 def run(*arguments: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -116,6 +127,87 @@ def test_index_sets_are_chosen_on_the_command_line(tmp_path):
     assert refused.returncode == 2 and "no index set 'makers'" in refused.stderr
 
 
+@pytest.fixture
+def makers(tmp_path):
+    """As many sources as one likes feed one sink: at rest each gives 4 nM, and the sink holds 6 nM for each."""
+    more = "index = {maker = ['one', 'two']}\ngroups = {makers = ['{maker}']}"
+    instances = {"'{maker}'": "source", "down": "sink"}
+    folder = make_composition(tmp_path, {"down.c_in": "sum(makers.c_a)"}, instances=instances, more=more)
+    fact = {
+        "quantity": "what the sink holds", "value": "12", "lower": "11.5", "upper": "12.5", "unit": "nM",
+        "basis": "experiment", "source": "tian2013", "where": "recalled", "role": "predicted",
+    }  # fmt: skip
+    rows = [
+        fact | {"id": "at_rest", "compute": "end(rest.down__c_b)"},
+        fact | {"id": "after_a_day", "compute": "end(day.down__c_b)"},
+    ]
+    lines = ["\t".join(COLUMNS)] + ["\t".join(row.get(column, "") for column in COLUMNS) for row in rows]
+    (folder / "evidence.tsv").write_text("\n".join(lines) + "\n")
+    (folder / "experiments.toml").write_text("[rest]\ndays = 100\n[day]\ndays = 1\n")
+    return folder
+
+
+def validated(*arguments: str) -> dict[str, object]:
+    done = run("validate", *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    (found,) = json.loads(done.stdout)
+    return found
+
+
+def test_validate_compares_the_model_with_other_members(makers):
+    levels = {}
+    for index in (["--index", "maker=only"], [], ["--index", "maker=one,two,three"]):
+        found = {row["id"]: row for row in validated(str(makers), *index)["findings"]}
+        assert set(found) == {"at_rest", "after_a_day"}
+        levels[found["at_rest"]["model"]] = found["at_rest"]["passed"]
+    assert list(levels) == pytest.approx([6, 12, 18], rel=1e-4)
+    assert list(levels.values()) == [False, True, False]
+
+
+def test_validate_looks_only_at_the_facts_that_were_asked(makers):
+    whole = validated(str(makers))["findings"]
+    for row in whole:
+        assert validated(str(makers), "--fact", row["id"])["findings"] == [row]
+    both = validated(str(makers), "--fact", "after_a_day", "--fact", "at_rest", "--index", "maker=only")
+    assert [row["id"] for row in both["findings"]] == ["at_rest", "after_a_day"]
+    assert both["findings"][0]["model"] == pytest.approx(6, rel=1e-4)
+    assert "0 of 1 facts reproduced" in run("validate", str(makers), "--fact", "after_a_day").stdout
+
+
+def test_validate_takes_another_structure_of_a_module():
+    found = validated("lesions", "--structure", "lesions.n_classes=16", "--fact", "early_peak")
+    fine = cascade.compose(cascade.load_module("lesions", n_classes=16))
+    assert found["model_sha256"] == fine.hash != cascade.compose(cascade.load_module("lesions")).hash
+    assert found["findings"] == cascade.validate("lesions", model=fine, facts=["early_peak"]).to_json()["findings"]
+
+
+def test_bifurcation_takes_other_members(tmp_path):
+    """Two makers push the switch as hard as one does at twice the dose: its tipping points halve."""
+    rows = [
+        number("s", 0, "dimensionless"),
+        number("k_turn", 1, "per_day"),
+        number("f_lose", 0.5, "dimensionless"),
+        number("init_y", 0, "dimensionless"),
+    ]
+    make_module(tmp_path, "toggle", TOGGLE, rows)
+    folder = make_composition(
+        tmp_path,
+        {"switch.s": "f_dose*sum(makers.c_a)"},
+        [number("f_dose", 0.01, "per_nM")],
+        instances={"'{maker}'": "source", "switch": "toggle"},
+        more="index = {maker = ['one', 'two']}\ngroups = {makers = ['{maker}']}",
+    )
+    scan = ["bifurcation", str(folder), "f_dose", "switch__y", "--from", "0.0001", "--to", "0.06", "--points", "21"]
+    folds = []
+    for index in ([], ["--index", "maker=only"]):
+        done = run(*scan, *index)
+        assert done.returncode == 0, done.stderr
+        folds.append({way: float(value) for way, value in re.findall(r"^(\w+) +f_dose = (\S+):", done.stdout, re.M)})
+    two, one = folds
+    assert {"up"} <= set(two) == set(one)
+    assert one == pytest.approx({way: 2 * value for way, value in two.items()}, rel=1e-3)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -149,6 +241,15 @@ def test_index_sets_are_chosen_on_the_command_line(tmp_path):
         (["show", "tgf_beta", "--structure", "wnt.n=4"], "no module 'wnt' in module 'tgf_beta'"),
         (["show", "tgf_beta", "--structure", "a.n=4", "--structure", "a.n=5"], "gives 'a.n' twice"),
         (["check", "--index", "organ=bone"], "change one model; say which"),
+        (["validate", "--index", "organ=bone"], "are about one model; say which"),
+        (["validate", "wnt", "lesions", "--structure", "lesions.n_classes=16"], "are about one model; say which"),
+        (["validate", "wnt", "emt", "--fact", "hysteresis"], "are about one model; say which"),
+        (["validate", "lesions", "--fact", "early_peek"], "no fact 'early_peek' in evidence.tsv; did you mean"),
+        (["validate", "tgf_beta", "--index", "organ=bone"], "'tgf_beta' is a module, which has no index sets"),
+        (["validate", "tgf_beta", "--structure", "tgf_beta.n=4"], "no option 'n' in tgf_beta.ant"),
+        (["validate", "tgf_beta", "--structure", "n=4"], "write it as MODULE.OPTION=INTEGER"),
+        ([*SCAN, "--index", "organ=bone"], "'emt' is a module, which has no index sets"),
+        ([*SCAN, "--structure", "emt.n=4"], "no option 'n' in emt.ant"),
     ],
 )
 def test_what_cannot_be_done_is_one_message_and_exit_code_2(arguments, message, tmp_path):

@@ -1,0 +1,37 @@
+"""The `cascade` command; thin: it reads arguments, calls one verb, and prints."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from cascade.cli import _export, _models, _ranking, _runs, _validation
+from cascade.errors import CascadeError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="The metastatic cascade of cancer as one executable SBML model. "
+    "A research model, not for treatment decisions.",
+    epilog="NAME is a shipped module or composition (`cascade list`) or the path of a folder of your own.",
+)
+# In the order of the help. Older versions of typer cannot `add_typer` without a name.
+for _part in (_models, _validation, _runs, _ranking, _export):
+    app.registered_commands += _part.commands.registered_commands
+
+
+def main() -> None:
+    """Run the command: what a user can mend is one line on stderr and exit code 2; no traceback."""
+    try:
+        app()
+    except CascadeError as error:
+        typer.echo(f"cascade: {error}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        typer.echo(f"cascade: {error}", err=True)
+        sys.exit(2)
