@@ -35,10 +35,11 @@ def check_own(model: Model, name: str, symbol: Symbol) -> None:
     ValueSettingError
         Since it would change in the others too.
     """
-    alone = f"{model.name}."  # a module by itself has no instances
-    if symbol.role != "constant" or _own(name, symbol) or name.startswith(alone):
+    if symbol.role != "constant" or _own(name, symbol):
         return
     sharers = [o for o, flat in model.ids.items() if flat == symbol.id and "." in o and not _own(o, symbol)]
+    if len(sharers) < 2:
+        return
     raise ValueSettingError(
         f"{name!r} is not a value of its own: {len(sharers)} instances share {symbol.id!r}"
         f" ({', '.join(sharers[:3])}{', ...' if len(sharers) > 3 else ''}); use {symbol.id!r} for all of them, or give"

@@ -197,6 +197,7 @@ def load_composition(
         group_values=assembly.group_values,
         index=dict(assembly.sets),
         quasi_steady=written.quasi_steady,
+        start=written.start,
         bases=tuple(base.name for base in written.bases),
     )
 
@@ -215,7 +216,7 @@ def _load_instances(assembly: Assembly, options: Mapping[str, Mapping[str, int]]
 def _options(written: Written, given: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
     """Return the options by module, those of the caller over those of the file."""
     modules = {Path(module).name for module in written.instances.values()}
-    for module in (*written.structure, *given, *written.quasi_steady):
+    for module in (*written.structure, *given, *written.quasi_steady, *written.start):
         if module not in modules:
             raise unknown_name("module", module, modules, f"composition {written.path.name!r}")
     for module, options in given.items():

@@ -16,6 +16,7 @@ from cascade.hierarchy import signal, write_hierarchical
 from cascade.joins import Link, resolve, shares, token
 from cascade.quasi_steady import quasi_steady
 from cascade.specs import Composition, Model, Module, Parameter, Wire
+from cascade.start_values import with_start
 from cascade.units import same_unit
 
 _COMP = "http://www.sbml.org/sbml/level3/version1/comp/version1"
@@ -66,7 +67,7 @@ def _single(module: Module) -> Model:
 
 
 def _composed(composition: Composition) -> Model:
-    composition = _at_rest(composition)
+    composition = _begun(_at_rest(composition))
     _check_names(composition)
     links = resolve(composition)
     hierarchical = write_hierarchical(composition, links)
@@ -98,6 +99,18 @@ def _at_rest(composition: Composition) -> Composition:
     modules = {
         name: quasi_steady(module, chosen.get(module.name, ())) for name, module in composition.instances.items()
     }
+    return replace(composition, instances=modules)
+
+
+def _begun(composition: Composition) -> Composition:
+    """Start the states that the composition gives a value, in every instance; one at rest has no start."""
+    if not composition.start:
+        return composition
+    kept = {
+        module: {name: value for name, value in values.items() if name not in composition.quasi_steady.get(module, ())}
+        for module, values in composition.start.items()
+    }
+    modules = {name: with_start(each, kept.get(each.name, {})) for name, each in composition.instances.items()}
     return replace(composition, instances=modules)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ _ENTRIES = {
     "joins": dict,
     "structure": dict,
     "quasi_steady": dict,
+    "start": dict,
 }
 _TEXTS = ("instances", "joins")
 _LISTS = ("index", "groups", "quasi_steady")
@@ -52,6 +54,7 @@ class Written:
     joins: Mapping[str, str] = field(default_factory=dict)
     structure: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     quasi_steady: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    start: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     parameters: tuple[Parameter, ...] = ()
     ever: tuple[str, ...] = ()
     formulas: tuple[tuple[str, str], ...] = ()
@@ -122,9 +125,6 @@ def _merge(base: Written, folder: Path, data: Mapping[str, Any], rows: tuple[Par
     index = {**base.index, **_tuples(data.get("index", {}))}
     sets = resolve_sets(index, str(folder / "composition.toml"))
     table = {row.id: row for row in base.parameters} | {row.id: row for row in rows}
-    structure = {**base.structure}
-    for module, options in data.get("structure", {}).items():
-        structure[module] = {**structure.get(module, {}), **options}
     return Written(
         path=folder,
         title=data.get("title", ""),
@@ -134,8 +134,9 @@ def _merge(base: Written, folder: Path, data: Mapping[str, Any], rows: tuple[Par
         groups={**base.groups, **_tuples(data.get("groups", {}))},
         shared=tuple(dict.fromkeys((*base.shared, *data.get("shared", ())))),
         joins=_kept({**base.joins, **joins}),
-        structure=structure,
+        structure=_by_module(base.structure, data.get("structure", {})),
         quasi_steady={**base.quasi_steady, **_tuples(data.get("quasi_steady", {}))},
+        start=_by_module(base.start, data.get("start", {})),
         parameters=tuple(table.values()),
         ever=tuple(dict.fromkeys((*base.ever, *own))),
         formulas=(*base.formulas, *joins.items()),
@@ -146,6 +147,10 @@ def _merge(base: Written, folder: Path, data: Mapping[str, Any], rows: tuple[Par
 def _module(folder: Path, module: str) -> str:
     """Return a module as whoever extends this composition finds it too."""
     return str((folder / module).resolve()) if module and (folder / module).is_dir() else module
+
+
+def _by_module(base: Mapping[str, Mapping[str, Any]], own: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    return {module: {**base.get(module, {}), **own.get(module, {})} for module in (*base, *own)}
 
 
 def _kept(entries: Mapping[str, str]) -> dict[str, str]:
@@ -178,7 +183,14 @@ def _read_toml(path: Path) -> dict[str, Any]:
     for module, options in data.get("structure", {}).items():
         if not isinstance(options, dict):
             raise CompositionError(f"{path}: [structure] {module} must be a table such as {{ n_classes = 8 }}")
+    for module, values in data.get("start", {}).items():
+        if not (isinstance(values, dict) and all(map(_is_number, values.values()))):
+            raise CompositionError(f"{path}: [start.{module}] must hold finite numbers by state, found {values!r}")
     return data
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _require_texts(value: object, where: str) -> None:

@@ -107,7 +107,8 @@ class Composition:
     single instances and are keyed `instance.parameter`. The instances of a `shared` group have one common value of
     every other constant, since it is one fact of biology and not one per place: `group__parameter`; `group_values`
     replace it and are keyed `group.parameter`. `index` are the index sets that were written out, `quasi_steady` the
-    species by module whose balance is at rest, `bases` the compositions that this one extends.
+    species by module whose balance is at rest, `start` the start values of states by module, `bases` the compositions
+    that this one extends.
     """
 
     name: str
@@ -122,6 +123,7 @@ class Composition:
     group_values: Mapping[str, Parameter] = field(default_factory=dict, repr=False)
     index: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     quasi_steady: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    start: Mapping[str, Mapping[str, float]] = field(default_factory=dict, repr=False)
     bases: tuple[str, ...] = ()
 
     def _repr_html_(self) -> str:

@@ -62,7 +62,7 @@ def test_no_finding_in_either_document(model):
 
 def test_frozen_coupling_gives_the_modules_back(composition):
     """Without joins, every instance runs as its module does alone."""
-    bare = replace(composition, joins=(), overrides={}, group_values={}, shared=(), quasi_steady={})
+    bare = replace(composition, joins=(), overrides={}, group_values={}, shared=(), quasi_steady={}, start={})
     frozen = cascade.compose(bare)
     together = cascade.simulate(frozen, days=400, points=41, solver=TIGHT)
     one_of_each = {module.name: instance for instance, module in composition.instances.items()}

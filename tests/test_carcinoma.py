@@ -159,12 +159,12 @@ def test_clones_trade_their_names_without_a_trace(model):
 
 
 def test_organs_of_the_same_values_have_the_same_hazard():
-    """Bone twice, the second with every value of the first."""
+    """Bone twice, the second with every value of the first; what the second shares with others, they get too."""
     twins = cascade.compose(
         cascade.load_composition("breast", index={"systemic": ["bone", "twin", "liver", "brain"], "subclone": []})
     )
     values = {
-        row.id.replace("bone", "twin", 1): row.nominal
+        twins.id(row.id.replace("bone", "twin", 1)): row.nominal
         for row in twins.parameters
         if row.id.startswith(("bone__", "bone_"))
     }

@@ -18,7 +18,7 @@ from cascade import _sbml
 from cascade.assembly import assemble
 from cascade.composition_file import read_composition
 from cascade.empty_sums import without_empty_sums
-from cascade.errors import CascadeError, CompositionError, UnknownNameError
+from cascade.errors import CascadeError, CompositionError, UnknownNameError, ValueSettingError
 from cascade.evidence import check_parameters, write_parameters
 from cascade.expansion import expand, placeholders, resolve_sets
 from cascade.target_table import Target, parse_acts, resolve_acts
@@ -283,6 +283,20 @@ def test_a_shared_group_takes_a_value_for_all_its_members(write):
     lonely = cascade.compose(alone)
     assert lonely.id("bone_one.k_gain") == "cells__k_gain", "ids do not depend on the number of members"
     assert resolve_acts(Target(target="t", name="t", acts_on=parse_acts("bone_one.k_gain:-")), lonely)
+
+
+def test_what_several_share_is_not_set_by_the_name_of_one(write):
+    """It would change in the others too; the name of the group and that of an instance of its own value are fine."""
+    rows = [number("cells.k_gain", 0.7, "per_day"), number("lung_two.k_gain", 0.9, "per_day")]
+    model = cascade.compose(cascade.load_composition(write("shared = ['cells', 'sources']\n" + BODY, WEIGHTS + rows)))
+    for name in ("bone_one.k_gain", "bone_one__k_gain"):
+        with pytest.raises(ValueSettingError, match=r"instances share 'cells__k_gain' \(bone_one\.k_gain, "):
+            cascade.simulate(model, days=1, values={name: 1.0})
+        with pytest.raises(ValueSettingError, match="use 'cells__k_gain' for all of them"):
+            cascade.treat(model, cascade.inhibit(name, by=0.5))
+    for name in ("cells.k_gain", "cells__k_gain", "lung_two.k_gain"):
+        assert (cascade.simulate(model, days=1, values={name: 1.0})["status"] == "ok").all()
+        cascade.treat(model, cascade.inhibit(name, by=0.5))
 
 
 @pytest.mark.parametrize(
