@@ -60,7 +60,7 @@ def test_the_wound_makes_the_first_peak_and_the_loss_of_inhibition_does_not(mode
 
 
 def test_lesions_that_need_not_wait_for_vessels_fill_the_dip(model):
-    """They arrive between the peaks: at the fitted share of `breast` most of the dip is gone, at four fifths all of it."""
+    """They arrive between the peaks: at the share of `breast` most of the dip is gone, at four fifths all of it."""
     share = cascade.compose(cascade.load_composition("breast")).parameter("lesions__f_angiogenic_dormant").nominal
     assert share < model.parameter("lesions__f_angiogenic_dormant").nominal
     _, heights, dip = peaks(*hazard_by_month(model))
