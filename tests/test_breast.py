@@ -173,6 +173,18 @@ def test_hazard_is_linear_in_the_founding_rate(model):
     np.testing.assert_allclose(hazard / hazard[0], [1, 2, 4], rtol=1e-4)
 
 
+def test_the_host_slows_overt_metastases_and_not_the_first_one(model):
+    """What is lethal to those who have metastases leaves the lesions of the others alone, whatever the burden."""
+    lethal = xr.DataArray([1e9, 1e12, 1e18], dims="host")
+    values = {"endpoints__n_lethal": lethal, "f_metastatic_potential": 20.0}
+    record = ["endpoints__h_cumulative", "endpoints__n_burden", "endpoints__f_lethal"]
+    run = cascade.simulate(model, years=25, points=26, values=values, record=record)
+    hazard, burden = run["endpoints__h_cumulative"], run["endpoints__n_burden"].isel(time=-1).values
+    np.testing.assert_allclose(hazard, hazard.isel(host=[2, 2, 2]).values, rtol=1e-4, atol=1e-9)
+    assert burden[0] < 0.1 * burden[1] < 0.1 * burden[2]
+    assert float(run["endpoints__f_lethal"].isel(host=1, time=-1)) > 1
+
+
 def test_a_tgf_beta_receptor_inhibitor_acts_through_emt(model):
     treated = cascade.treat(model, cascade.inhibit("tgf_beta.k_phosphorylate", by=0.9))
     ends = [
