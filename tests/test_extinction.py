@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import libsbml
 import numpy as np
 import pytest
 from folders import make_shipped_composition
+from typer.testing import CliRunner
 
 import cascade
+from cascade.cli import app
 from cascade.engine import load_roadrunner
 from cascade.errors import AnalysisError
 
@@ -306,3 +309,23 @@ def test_survival_is_exact_against_gillespie(bench):
     # of counts as rare as the first ones the ratio itself is uncertain: its variance is (2 + 1/mean)/runs
     assert (np.abs(fano - 1) < 4 * np.sqrt((2 + 1 / mean) / runs)).all(), fano
     assert ((fano > 0.95) & (fano < 1.05))[3:].all(), fano
+
+
+def test_the_command_takes_other_organs_and_classes(tmp_path):
+    """Any member of an index set, any number of size classes: the same law as from Python."""
+    path = make_shipped_composition(tmp_path, {"'{site}_lesions'": "lesions"}, {}, more="[index]\nsite = ['bone']")
+    for options, index, structure in (
+        ([], None, None),
+        (
+            ["--index", "site=skin", "--structure", "lesions.n_classes=4"],
+            {"site": ["skin"]},
+            {"lesions": {"n_classes": 4}},
+        ),
+    ):
+        organ = "skin_lesions" if index else "bone_lesions"
+        model = cascade.compose(cascade.load_composition(path, index=index, structure=structure))
+        law = cascade.extinction(model, {"n_angiogenic_dormant": 3}, organ=organ, years=10, points=201)
+        command = ["extinction", str(path), organ, "n_angiogenic_dormant=3", "--json", *options]
+        found = CliRunner().invoke(app, command)
+        assert found.exit_code == 0, found.output
+        assert json.loads(found.stdout)["p_no_lesion"] == pytest.approx(float(law["p_no_lesion"][-1]), rel=1e-9)

@@ -175,11 +175,14 @@ def extinction(
     years: Annotated[float, typer.Option(help="How long the cohort is followed.")] = 10.0,
     runs: Annotated[int, typer.Option(help="Cohorts that are sampled as well, event by event.")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of the sampling.")] = 0,
+    index: Index = None,
+    structure: Structure = None,
     as_json: Json = False,
 ) -> None:
     """Tell the chance that a cohort of disseminated cells leaves no detectable lesion, and when the first one shows."""
+    model = model_of(name, index, structure)
     law = cascade.extinction(
-        model_of(name), pairs_of(cohort, "cohort"), organ=organ, years=years, points=201, runs=runs, seed=seed
+        model, pairs_of(cohort, "cohort"), organ=organ, years=years, points=201, runs=runs, seed=seed
     )
     none, first = float(law["p_no_lesion"][-1]), law["t_first"]
     data = {"p_no_lesion": none, "n_lesions": float(law["n_lesions"][-1]), "t_first": _numbers(first)}
