@@ -165,7 +165,7 @@ def fit(problem: Problem, iterations: int, workers: int) -> tuple[np.ndarray, np
 
 
 def write(path: Path, free: tuple[Free, ...], point: np.ndarray) -> None:
-    """Put the fitted numbers into a parameter table; priors and bounds that were centered on a number follow it."""
+    """Put the fitted numbers into a parameter table; a prior that was centered on a number follows it, bounds stay."""
     fitted = {name: float(f"{math.exp(at):.4g}") for f, at in zip(free, point, strict=True) for name in f.ids}
     rows = [_moved(row, fitted[row.id]) if row.id in fitted else row for row in read_parameters(path)]
     write_parameters(path, rows)
@@ -175,12 +175,10 @@ def write(path: Path, free: tuple[Free, ...], point: np.ndarray) -> None:
 
 
 def _moved(row: Parameter, value: float) -> Parameter:
-    factor, changes = value / row.nominal, {"nominal": value}
-    if row.prior == "log-normal" and abs(row.prior_parameters[0] - math.log(row.nominal)) < 0.02:
-        changes["prior_parameters"] = (float(f"{math.log(value):.6g}"), row.prior_parameters[1])
-    if row.lower and row.upper and abs(math.sqrt(row.lower * row.upper) / row.nominal - 1) < 0.02:
-        changes |= {"lower": float(f"{row.lower * factor:.4g}"), "upper": float(f"{row.upper * factor:.4g}")}
-    return replace(row, **changes)
+    prior = row.prior_parameters
+    if row.prior == "log-normal" and abs(prior[0] - math.log(row.nominal)) < 0.02:
+        prior = (float(f"{math.log(value):.6g}"), prior[1])
+    return replace(row, nominal=value, prior_parameters=prior)
 
 
 def report(problem: Problem, point: np.ndarray) -> float:

@@ -1,8 +1,9 @@
-"""The door of tab-separated tables: a fixed header, no quoting, one row a line."""
+"""The door of tables: tab-separated ones (a fixed header, no quoting, one row a line), and numbers in others."""
 
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,3 +40,8 @@ def named(cells: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
     if len(cells) != len(columns):
         raise TableError(f"{len(cells)} cells instead of {len(columns)}")
     return dict(zip(columns, (cell.strip() for cell in cells), strict=True))
+
+
+def is_number(value: object) -> bool:
+    """Tell whether an entry is a finite number; true and false are none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cascade._tables import is_number
 from cascade.errors import CompositionError
 from cascade.evidence import read_parameters
 from cascade.expansion import resolve_sets
@@ -184,13 +184,9 @@ def _read_toml(path: Path) -> dict[str, Any]:
         if not isinstance(options, dict):
             raise CompositionError(f"{path}: [structure] {module} must be a table such as {{ n_classes = 8 }}")
     for module, values in data.get("start", {}).items():
-        if not (isinstance(values, dict) and all(map(_is_number, values.values()))):
+        if not (isinstance(values, dict) and all(map(is_number, values.values()))):
             raise CompositionError(f"{path}: [start.{module}] must hold finite numbers by state, found {values!r}")
     return data
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _require_texts(value: object, where: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cascade._canonical import symbol_table
+from cascade._tables import is_number
 from cascade._values import flat_id
 from cascade.bifurcation import bifurcation
 from cascade.engine import OK
@@ -110,20 +110,16 @@ def _step(where: str, entries: Any) -> Step:
     if not isinstance(days, (int, float)) or not days > 0:
         raise TableError(f"{where}: needs days above 0, found {days!r}")
     values = entries.get("values", {})
-    if not isinstance(values, dict) or not all(_is_number(v) or isinstance(v, str) for v in values.values()):
+    if not isinstance(values, dict) or not all(is_number(v) or isinstance(v, str) for v in values.values()):
         raise TableError(f"{where}: values is {values!r}; write names and numbers, or the id of a constant")
     return Step(days=float(days), values={k: v if isinstance(v, str) else float(v) for k, v in values.items()})
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _scan(where: str, entries: dict[str, Any]) -> dict[str, tuple[float, ...]]:
     if len(entries) > 1:
         raise TableError(f"{where}: scans {len(entries)} quantities; one experiment scans one")
     for key, values in entries.items():
-        if not isinstance(values, list) or not values or not all(_is_number(value) for value in values):
+        if not isinstance(values, list) or not values or not all(is_number(value) for value in values):
             raise TableError(f"{where}: scan of {key} is {values!r}; write a list of numbers")
     return {key: tuple(float(value) for value in values) for key, values in entries.items()}
 

@@ -49,6 +49,8 @@ class Qualification:
     findings: tuple[Finding, ...]
     runs: Mapping[str, xr.Dataset] = field(repr=False)
     evidence: Mapping[str, int] = field(default_factory=dict)
+    changed: str = ""
+    """What differs from the shipped model and its whole table, in words; empty if nothing does."""
 
     @property
     def passed(self) -> int:
@@ -77,6 +79,7 @@ class Qualification:
         return {
             "name": self.name,
             "model_sha256": self.model_sha256,
+            "changed": self.changed,
             "facts": len(self.findings),
             "passed": self.passed,
             "share_not_assumed": None if np.isnan(self.sourced) else self.sourced,
@@ -150,10 +153,11 @@ def validate(
         raise CascadeError(f"{folder.name} has no evidence.tsv: no published facts to compare with; see README")
     asked = _asked(read_facts(folder / "evidence.tsv"), facts)
     experiments = {
-        name: experiment
-        for name, experiment in read_experiments(folder / "experiments.toml").items()
-        if facts is None or any(re.search(rf"\b{name}\b", fact.compute) for fact in asked)
+        key: experiment
+        for key, experiment in read_experiments(folder / "experiments.toml").items()
+        if facts is None or any(re.search(rf"\b{key}\b", f"{fact.compute} {fact.curve}") for fact in asked)
     }
+    changed = _changed(model, values, facts)
     model = model or compose(load_module(folder) if is_module(folder) else load_composition(folder))
     runs, failures = _run_all(model, experiments, values or {}, progress)
     names: dict[str, Any] = {key: Variables(key, run) for key, run in runs.items()} | failures
@@ -165,7 +169,13 @@ def validate(
         findings=tuple(_find(fact, names) for fact in asked),
         runs=runs,
         evidence=_evidence(model, folder),
+        changed=changed,
     )
+
+
+def _changed(model: Model | None, values: Mapping[str, float] | None, facts: Collection[str] | None) -> str:
+    words = {"a changed model": model, "other values": values, "a choice of the facts": facts}
+    return ", ".join(word for word, given in words.items() if given)
 
 
 def _asked(known: Sequence[Fact], ids: Collection[str] | None) -> tuple[Fact, ...]:

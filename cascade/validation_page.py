@@ -43,6 +43,7 @@ def _context(qualifications: Sequence[Qualification]) -> dict[str, Any]:
     pages = [
         {
             "name": each.name,
+            "changed": each.changed,
             "rows": [_row(finding) for finding in each.findings],
             "passed": each.passed,
             "predicted": _predicted(each),

@@ -145,10 +145,13 @@ def test_a_value_may_name_a_constant(tmp_path):
 
 
 def test_asked_facts_cost_their_experiments_alone(tmp_path):
-    folder = write(tmp_path, ROW, ROW | {"id": "b", "compute": "end(start.c_a)"})
+    folder = write(tmp_path, ROW, ROW | {"id": "b", "compute": "pick(end(start.c_a), 1)", "curve": "end(start.c_a)"})
     whole = cascade.validate(folder)
     part = cascade.validate(folder, facts=["b"], model=cascade.compose(cascade.load_module(folder)))
     assert [finding.fact.id for finding in part.findings] == ["b"]
+    assert part.changed == "a changed model, a choice of the facts" and not whole.changed
+    page = cascade.write_validation(tmp_path / "page", part).read_text()
+    assert "Not the shipped comparison: a changed model, a choice of the facts." in page
     assert set(part.runs) == {"start"} < set(whole.runs)
     np.testing.assert_equal(part.findings[0].value, whole.findings[1].value)
     with pytest.raises(CascadeError, match="no fact 'c'"):

@@ -74,7 +74,8 @@ def _print_qualification(found: Qualification) -> None:
 
     from cascade.validation_page import accepted, short
 
-    title = f"{found.name}: {found.passed} of {len(found.findings)} facts; {found.sourced:.0%} of its constants sourced"
+    name = f"{found.name} ({found.changed})" if found.changed else found.name
+    title = f"{name}: {found.passed} of {len(found.findings)} facts; {found.sourced:.0%} of its constants sourced"
     table = Table("published fact", "source", "published", "model", "accepted", "", title=title, title_justify="left")
     for finding in found.findings:
         fact = finding.fact
