@@ -158,11 +158,14 @@ def test_solver_noise_of_workers_is_not_shown(make_model: Make, capfd: pytest.Ca
 
 
 SCRIPT = """
+import signal
 import sys
 import numpy as np, xarray as xr
 from cascade.simulate import simulate
 from cascade.specs import Model, Solver
 model = Model(name="m", flat=open(sys.argv[1]).read(), parameters=(), ids={{"k": "k", "s": "s", "x": "x"}})
+# A shell that starts the tests in the background has them ignore the interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 print("begin", flush=True)
 found = simulate(model, days=10, points=11, workers=2, solver=Solver(maximum_steps=10**9, time_limit={limit}),
                  values={{"s": {s}, "k": xr.DataArray(np.linspace(0.1, 0.2, 6), dims="sample")}})
