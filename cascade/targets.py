@@ -13,7 +13,7 @@ from cascade.errors import AnalysisError, unknown_name
 from cascade.ranking import rank_outcomes
 from cascade.readouts import readout as compute_readout
 from cascade.readouts import resolve_readout, variables_for
-from cascade.sensitivity import morris_design, morris_effects, sample, uncertain
+from cascade.sensitivity import morris_design, morris_effects, owner_of, sample, uncertain
 from cascade.simulate import simulate
 from cascade.specs import Model, Parameter, Solver
 from cascade.target_table import Signs, Target, read_targets, resolve_acts
@@ -126,7 +126,7 @@ def rank_targets(
     ranking.attrs |= {"fraction": fraction, "samples": samples, "seed": seed, "years": float(years), "points": points}
     ranking.attrs |= {"not_in_model": ", ".join(missing), "morris_trajectories": morris_trajectories}
     if morris_trajectories:
-        groups = tuple(_group(p.id) for p in parameters) if morris_groups else ()
+        groups = tuple(owner_of(p.id) for p in parameters) if morris_groups else ()
         screening = _screening(model, parameters, name, morris_trajectories, seed, options, groups)
         attrs = ranking.attrs | screening.attrs
         ranking = ranking.merge(screening)
@@ -200,12 +200,6 @@ def _with_targets(ranking: xr.Dataset, chosen: dict[Target, Signs]) -> xr.Datase
         "acts_on": ["; ".join(f"{name} {sign}" for name, sign in acts) for _, acts in order],
     }
     return ranking.assign_coords({name: ("target", values) for name, values in columns.items()})
-
-
-def _group(flat: str) -> str:
-    """Return the instance or shared group that a constant belongs to; those of the composition are one group."""
-    owner, found, _ = flat.partition("__")
-    return owner if found else "composition"
 
 
 def _screening(

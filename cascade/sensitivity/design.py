@@ -1,150 +1,116 @@
-"""From the priors of the parameter tables to samples: every uncertain parameter has its own stream of randomness."""
+"""What a design is: which runs an analysis makes and how they belong together, so that nobody repeats it later."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
-from hashlib import sha256
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
-from cascade.errors import AnalysisError, TableError
+from cascade.errors import AnalysisError
+from cascade.sensitivity.priors import from_quantile
 
 if TYPE_CHECKING:
     import numpy as np
+    import xarray as xr
 
-    from cascade.specs import Model, Parameter
+    from cascade.specs import Parameter
 
-PRIORS = ("log-normal", "log-uniform", "uniform", "normal")
+DUMMY = "dummy"
+"""Name of a column that no parameter has: what an estimator says of it is its noise."""
 
 
-def uncertain(model: Model, *, exclude: Iterable[str] = ()) -> tuple[Parameter, ...]:
-    """Collect the uncertain parameters of a model (`estimate` is true in the parameter tables).
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """Runs of a sensitivity analysis, with all that its estimator must know.
 
-    Parameters
+    A design of more samples begins with the runs of the smaller one, so that runs are never repeated.
+
+    Attributes
     ----------
-    model : Model
-    exclude : iterable of str
-        Flat ids that keep their value, for example those of a patient's genotype.
-
-    Returns
-    -------
-    tuple of Parameter
-        In the order of the model's parameters.
-
-    Raises
-    ------
-    AnalysisError
-        If an id occurs twice.
-    TableError
-        If a prior or its bounds cannot be used.
-    """
-    skip = set(exclude)
-    seen: set[str] = set()
-    for parameter in model.parameters:
-        if parameter.id in seen:
-            raise AnalysisError(f"parameter {parameter.id!r} occurs twice in model {model.name!r}; make ids unique")
-        seen.add(parameter.id)
-    chosen = tuple(p for p in model.parameters if p.estimate and p.id not in skip)
-    for parameter in chosen:
-        check_prior(parameter)
-    return chosen
-
-
-def check_prior(parameter: Parameter) -> None:
-    """Raise TableError unless the prior and the bounds of an uncertain parameter can be sampled."""
-    low, high = parameter.lower, parameter.upper
-    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)) or low >= high:
-        raise TableError(
-            f"parameter {parameter.id!r} is uncertain (estimate true) but its bounds are [{low}, {high}]; "
-            "give two finite bounds, the lower below the upper"
-        )
-    if parameter.prior not in PRIORS:
-        raise TableError(
-            f"parameter {parameter.id!r} has the prior {parameter.prior!r}; use one of " + ", ".join(PRIORS)
-        )
-    if parameter.prior.startswith("log") and low <= 0:
-        raise TableError(
-            f"parameter {parameter.id!r}: a {parameter.prior} prior needs a lower bound above 0, not {low:g}"
-        )
-    if parameter.prior in ("log-normal", "normal"):
-        _mean_and_spread(parameter)
-
-
-def _mean_and_spread(parameter: Parameter) -> tuple[float, float]:
-    """Mean and standard deviation of a normal prior, or of the logarithm for a log-normal one."""
-    numbers = parameter.prior_parameters
-    if len(numbers) != 2 or not all(math.isfinite(x) for x in numbers) or numbers[1] <= 0:
-        raise TableError(
-            f"parameter {parameter.id!r}: the {parameter.prior} prior needs mu;sigma with sigma above 0, "
-            f"not {numbers!r}"
-        )
-    return numbers[0], numbers[1]
-
-
-def from_quantile(parameter: Parameter, quantile: np.ndarray) -> np.ndarray:
-    """Turn quantiles of a prior into values, inside the bounds.
-
-    Parameters
-    ----------
-    parameter : Parameter
-        `log-normal` and `normal` are truncated at the bounds; `log-uniform` and `uniform` fill them.
-    quantile : numpy.ndarray
-        Numbers in [0, 1].
-
-    Returns
-    -------
-    numpy.ndarray
-        Values in the unit of the parameter.
-    """
-    import numpy as np
-
-    check_prior(parameter)
-    low, high = float(parameter.lower or 0.0), float(parameter.upper or 0.0)
-    logarithmic = parameter.prior.startswith("log")
-    a, b = (math.log(low), math.log(high)) if logarithmic else (low, high)
-    u = np.asarray(quantile, dtype=float)
-    if parameter.prior in ("uniform", "log-uniform"):
-        value = a + u * (b - a)
-    else:
-        from scipy.special import ndtr, ndtri
-
-        mu, sigma = _mean_and_spread(parameter)
-        first, last = ndtr((a - mu) / sigma), ndtr((b - mu) / sigma)
-        value = mu + sigma * ndtri(first + u * (last - first))
-    return np.clip(np.exp(value) if logarithmic else value, low, high)
-
-
-def stream(name: str, seed: int) -> np.random.Generator:
-    """Return the random stream of one named number: the same for the same name and seed, whatever else is sampled."""
-    import numpy as np
-
-    digest = sha256(name.encode()).digest()
-    words = [int.from_bytes(digest[i : i + 4], "little") for i in range(0, 16, 4)]
-    return np.random.default_rng(np.random.SeedSequence([_checked_seed(seed), *words]))
-
-
-def _checked_seed(seed: int) -> int:
-    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
-        raise AnalysisError(f"seed is {seed!r}; give a whole number, 0 or above")
-    return seed
-
-
-def sample(parameters: Iterable[Parameter], samples: int, seed: int) -> dict[str, np.ndarray]:
-    """Draw independent samples of parameters from their priors.
-
-    Parameters
-    ----------
-    parameters : iterable of Parameter
+    method : str
+        Name of the method, such as "sobol".
+    parameters : tuple of Parameter
+        The uncertain parameters.
+    columns : tuple of str
+        Ids of the columns of `quantiles`: those of the parameters, in their order, and `DUMMY` if there is one.
+    sets : mapping of str to tuple of int
+        What is judged: the columns that belong to each name; one parameter, or all of a group.
+    quantiles : numpy.ndarray
+        Quantiles of the priors, runs x columns.
     samples : int
-        Number of draws, at least 1. The first n draws do not change when more are asked for.
+        Size of the design in the unit of the method: rows of a sample, trajectories of Morris, replicates of Sobol.
     seed : int
-        0 or above.
-
-    Returns
-    -------
-    dict of str to numpy.ndarray
-        `samples` values of each parameter by its id.
+    details : mapping
+        What only this method needs.
     """
-    if samples < 1:
-        raise AnalysisError(f"samples is {samples}; draw at least 1")
-    return {p.id: from_quantile(p, stream(p.id, seed).random(samples)) for p in parameters}
+
+    method: str
+    parameters: tuple[Parameter, ...]
+    columns: tuple[str, ...]
+    sets: Mapping[str, tuple[int, ...]]
+    quantiles: np.ndarray = field(repr=False)
+    samples: int
+    seed: int
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def runs(self) -> int:
+        """How many runs the design has."""
+        return int(self.quantiles.shape[0])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is judged, in the order of the result."""
+        return tuple(self.sets)
+
+    def values(self, first: int = 0) -> dict[str, xr.DataArray]:
+        """Return the values of every parameter over `run`, from run `first` on; what `simulate` takes."""
+        import numpy as np
+        import xarray as xr
+
+        number = {"run": np.arange(first, self.runs)}
+        return {
+            p.id: xr.DataArray(from_quantile(p, column), coords=number, dims="run")
+            for p, column in zip(self.parameters, self.quantiles[first:].T, strict=False)
+        }
+
+
+def layout(
+    parameters: Sequence[Parameter], groups: Mapping[str, Sequence[str]] | None, *, dummy: bool
+) -> tuple[tuple[str, ...], dict[str, tuple[int, ...]]]:
+    """Return columns and sets of a design.
+
+    Parameters
+    ----------
+    parameters : sequence of Parameter
+    groups : mapping of str to sequence of str, optional
+        Ids of the parameters of each group; None judges every parameter.
+    dummy : bool
+        Whether there is a column without a parameter.
+    """
+    ids = [p.id for p in parameters]
+    if not ids:
+        raise AnalysisError("there is no uncertain parameter; set `estimate` to true for some parameters")
+    double = sorted({name for name in ids if ids.count(name) > 1})
+    if double:
+        raise AnalysisError(f"the parameters {', '.join(double)} occur twice in the design; make their ids unique")
+    if DUMMY in ids:
+        raise AnalysisError(f"a parameter is called {DUMMY!r}, which is the name of the column without one; rename it")
+    place = {name: column for column, name in enumerate(ids)}
+    sets: dict[str, tuple[int, ...]] = {name: (column,) for name, column in place.items()}
+    if groups is not None:
+        sets = {name: _members(name, members, place) for name, members in groups.items()}
+    if dummy:
+        return (*ids, DUMMY), sets | {DUMMY: (len(ids),)}
+    return tuple(ids), sets
+
+
+def _members(name: str, members: Sequence[str], place: Mapping[str, int]) -> tuple[int, ...]:
+    if isinstance(members, str) or not members:
+        raise AnalysisError(f"group {name!r} is {members!r}; give the ids of its parameters in a list")
+    unknown = [member for member in members if member not in place]
+    if unknown:
+        raise AnalysisError(
+            f"group {name!r}: {', '.join(unknown[:5])} are not among the {len(place)} uncertain parameters"
+        )
+    return tuple(sorted({place[member] for member in members}))

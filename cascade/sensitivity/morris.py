@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cascade.errors import AnalysisError
-from cascade.sensitivity.design import from_quantile, stream
+from cascade.sensitivity.priors import from_quantile, stream
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cascade.errors import AnalysisError
-from cascade.sensitivity.design import stream
+from cascade.sensitivity.priors import stream
 
 if TYPE_CHECKING:
     import numpy as np
