@@ -76,6 +76,24 @@ def test_surgery_is_set_once_and_the_wound_heals(model):
     np.testing.assert_allclose(after["tumor__a_wound"], wound, rtol=1e-3, atol=1e-6)
 
 
+def test_a_planned_day_of_surgery_is_kept_whatever_the_size(model):
+    planned = xr.DataArray([1000.0, 3000.0, 1e6], dims="plan")
+    values = {"tumor.f_surgery": 1.0, "tumor.t_planned": planned}
+    run = cascade.simulate(model, years=10, points=3654, values=values)
+    by_size = float(run["tumor__t_surgery"].isel(plan=2, time=-1))
+    assert 1000 < by_size < 3000
+    np.testing.assert_allclose(run["tumor__t_surgery"].isel(time=-1), [1000.0, by_size, by_size], rtol=1e-9)
+    assert float(run["tumor__n_tumor"].isel(time=-1).max()) == 0
+    wound = run["tumor__a_wound"].isel(plan=1)  # the planned day comes when the tumor is long gone: no second wound
+    assert float(wound.sel(time=3001, method="nearest")) < 1e-6
+
+
+def test_a_plan_operates_a_patient_who_would_not_be(model):
+    run = cascade.simulate(model, years=10, points=3654, values={"tumor.t_planned": 2000.0})
+    assert float(run["tumor__t_surgery"].isel(time=-1)) == pytest.approx(2000.0, rel=1e-9)
+    assert float(run["tumor__a_wound"].sel(time=2030, method="nearest")) == pytest.approx(np.exp(-1), rel=0.02)
+
+
 def test_without_surgery_the_tumor_is_never_operated(model):
     run = cascade.simulate(model, years=20, points=21)
     assert float(run["tumor__f_resected"].max()) == 0
