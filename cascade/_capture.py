@@ -9,6 +9,11 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+_sinks: dict[int, int] = {}
+"""The file that takes the text, by process."""
 
 _one_at_a_time = threading.Lock()
 """File descriptors belong to the process: two threads that swap them at once would lose stdout for good."""
@@ -32,22 +37,48 @@ def captured() -> Iterator[list[str]]:
         except (OSError, ValueError, AttributeError):  # no such streams, as in a windowed application
             yield caught
             return
-        with tempfile.TemporaryFile() as sink:
-            try:
-                os.dup2(sink.fileno(), 1)
-                os.dup2(sink.fileno(), 2)
-                yield caught
-            finally:
-                _flush_native()
-                for number, copy in zip((1, 2), saved, strict=True):
-                    os.dup2(copy, number)
-                    os.close(copy)
-                sink.seek(0)
-                caught.append(sink.read().decode(errors="replace"))
+        sink = _sink()
+        try:
+            os.dup2(sink, 1)
+            os.dup2(sink, 2)
+            yield caught
+        finally:
+            _flush_native()
+            for number, copy in zip((1, 2), saved, strict=True):
+                os.dup2(copy, number)
+                os.close(copy)
+            caught.append(_drained(sink))
+
+
+def _sink() -> int:
+    """Return the file of this process that takes the text; a new one costs as much as a short simulation."""
+    process = os.getpid()
+    if process not in _sinks:  # a forked child must not write into its parent's
+        with tempfile.TemporaryFile() as file:
+            _sinks[process] = os.dup(file.fileno())
+    return _sinks[process]
+
+
+def _drained(sink: int) -> str:
+    size = os.lseek(sink, 0, os.SEEK_CUR)
+    if not size:
+        return ""
+    os.lseek(sink, 0, os.SEEK_SET)
+    text = b"".join(iter(lambda: os.read(sink, 1 << 20), b""))
+    os.lseek(sink, 0, os.SEEK_SET)
+    os.ftruncate(sink, 0)
+    return text.decode(errors="replace")
 
 
 def _flush_native() -> None:
+    flush = _native_flush()
+    if flush is not None:
+        flush(None)
+
+
+@lru_cache(maxsize=1)
+def _native_flush() -> Any:
     try:
-        ctypes.CDLL(None).fflush(None)
+        return ctypes.CDLL(None).fflush
     except (TypeError, AttributeError, OSError):  # Windows has no global symbol table
-        return
+        return None

@@ -125,12 +125,15 @@ def _check_numbers(model: Model, name: str, symbol: Symbol, array: xr.DataArray)
         raise ValueSettingError(f"size of compartment {name!r} is {numbers.min():g} {symbol.unit}; give more than 0")
 
 
-def broadcast(keys: tuple[str, ...], arrays: list[xr.DataArray]) -> tuple[xr.DataArray, NDArray[np.float64]]:
-    """Return an array with the dimensions and coordinates of all runs, and the values as runs x keys."""
+def broadcast(keys: tuple[str, ...], arrays: list[xr.DataArray]) -> tuple[xr.DataArray, list[NDArray[np.float64]]]:
+    """Return an array with the dimensions and coordinates of all runs, and for each key its values over them.
+
+    The values are views: patients x arms take the memory of patients + arms.
+    """
     import xarray as xr
 
     if not arrays:
-        return xr.DataArray(0.0), np.empty((1, 0))
+        return xr.DataArray(0.0), []
     try:
         dimensions = {dim for array in arrays for dim in array.dims}
         labels = [[key for key in array.coords if key in dimensions and not array[key].ndim] for array in arrays]
@@ -143,7 +146,6 @@ def broadcast(keys: tuple[str, ...], arrays: list[xr.DataArray]) -> tuple[xr.Dat
             " same length and coordinates"
         ) from None
     dims = full[0].dims
-    columns = [array.transpose(*dims).values.reshape(-1) for array in full]
     coords = xr.merge([array.coords.to_dataset() for array in full], compat="minimal", join="exact").coords
     sample = xr.DataArray(np.zeros(full[0].shape), dims=dims, coords=coords)
-    return sample, np.ascontiguousarray(np.stack(columns, axis=1))
+    return sample, [array.transpose(*dims).values for array in full]

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import replace
-from hashlib import sha256
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cascade._canonical import Canonical, Symbol, canonicalize, symbol_table
-from cascade._lean import lean
-from cascade._starts import constants, observed, states_of, trajectories, with_starts
+from cascade._canonical import Symbol, canonicalize, symbol_table
+from cascade._plan import Plan, job_of
 from cascade._values import broadcast, checked_values, flat_id
-from cascade.engine import OK, Job, Run, not_finite
+from cascade.engine import OK, Job, Run
 from cascade.ensemble import check_workers, run_all
 from cascade.errors import ValueSettingError
 from cascade.specs import Model, Solver
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     import xarray as xr
     from numpy.typing import NDArray
 
@@ -33,12 +33,6 @@ MAX_ROWS = 1_000_000
 MAX_NUMBERS = 500_000_000
 """Numbers that one result may hold (4 GB)."""
 
-TOLERANCE_SCALE = {"cell": 1.0, "cluster": 1.0, "molecule": 1.0}
-"""Factor on the absolute tolerance of a state by unit. Counts are resolved to 1e-9 of a cell; expected lesions,
-concentrations and activities, where 1e-6 can matter, to a thousandth of that (`_FINE`)."""
-
-_FINE = 1e-3
-
 
 def simulate(
     model: Model,
@@ -50,6 +44,7 @@ def simulate(
     record: Sequence[str] | None = None,
     solver: Solver | None = None,
     workers: int | None = None,
+    executor: Executor | None = None,
     progress: bool = False,
 ) -> xr.Dataset:
     """Simulate a model once or many times.
@@ -74,6 +69,9 @@ def simulate(
     workers : int, optional
         1 for this process, more for worker processes; by default worker processes are used when the work takes longer
         than a few seconds. The numbers are the same to the last bit.
+    executor : concurrent.futures.Executor, optional
+        Where the runs are made instead: any pool, or a cluster (`cascade.cluster.connect`). `workers` then says how
+        many tasks it works on at a time, if it does not say so itself.
     progress : bool
         Show a progress bar.
 
@@ -97,23 +95,47 @@ def simulate(
     -----
     Costs about 0.1 to 1 s to compile a model and 1 to 100 ms per run.
     """
+    check_workers(workers)
+    asked = planned(model, values or {}, record, (days, years), points, solver)
+    _check_size(asked.plan.runs, points, len(asked.symbols))
+    data, status, rung = _run(asked.plan, len(asked.symbols), workers, executor, progress)
+    dataset = _dataset(asked, data, status, rung)
+    dataset.attrs = asked.attrs
+    return dataset
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A checked request: the plan, the dimensions of its runs, what is recorded, and what a reader must know of it."""
+
+    plan: Plan
+    sample: xr.DataArray
+    symbols: tuple[Symbol, ...]
+    attrs: dict[str, Any]
+
+
+def planned(
+    model: Model,
+    values: Mapping[str, Any],
+    record: Sequence[str] | None,
+    length: tuple[float | None, float | None],
+    points: int,
+    solver: Solver | None,
+) -> Asked:
+    """Check everything about a request before anything runs; `length` is in days or in years."""
     if not isinstance(model, Model):
         raise ValueSettingError(f"simulate() was given {model!r}; give a Model, made by compose()")
     solver = solver or Solver()
-    duration = _duration(days, years)
+    duration = _duration(*length)
     _check_points(points)
-    check_workers(workers)
     symbols = symbol_table(model.flat)
     recorded = _recorded(model, symbols, record)
-    keys, arrays = checked_values(model, symbols, values or {})
-    sample, table = broadcast(keys, arrays)
+    keys, arrays = checked_values(model, symbols, values)
+    sample, columns = broadcast(keys, arrays)
     _check_names(sample, recorded)
-    _check_size(len(table), points, len(recorded))
-    job, view, rows = _prepared(model.flat, recorded, keys, table, (duration, points, solver))
-    data, status, rung = _run(job, view, rows, workers, progress)
-    dataset = _dataset(job, [symbols[name] for name in recorded], sample, data, status, rung)
-    dataset.attrs = provenance(model, solver, values or {}) | _values_used(keys, arrays, table)
-    return dataset
+    plan = Plan(model.flat, recorded, keys, columns, (duration, points, solver))
+    attrs = provenance(model, solver, values) | _values_used(keys, arrays, plan)
+    return Asked(plan=plan, sample=sample, symbols=tuple(symbols[name] for name in recorded), attrs=attrs)
 
 
 def _duration(days: float | None, years: float | None) -> float:
@@ -163,152 +185,53 @@ def _recorded(model: Model, symbols: Mapping[str, Symbol], record: Sequence[str]
     return chosen
 
 
-def _job(
-    canonical: Canonical,
-    symbols: Mapping[str, Symbol],
-    keys: tuple[str, ...],
-    recorded: tuple[str, ...],
-    days: float,
-    points: int,
-    solver: Solver,
-) -> Job:
-    species = [s for s in symbols.values() if s.kind == "species" and s.role == "integrated"]
-    return Job(
-        sbml=canonical.sbml,
-        keys=tuple(canonical.keys[key] for key in keys),
-        record=tuple(_selection(symbols[name]) for name in recorded),
-        watch=tuple(_selection(s) for s in species),
-        scales={
-            s.id: TOLERANCE_SCALE.get(s.unit, _FINE) for s in symbols.values() if s.kind in ("species", "parameter")
-        },
-        days=days,
-        points=int(points),
-        solver=solver,
-        reload=canonical.reload,
-    )
-
-
-def _selection(symbol: Symbol) -> str:
-    """Return libRoadRunner's name of a symbol: `[s]` is a concentration, `s` an amount."""
-    return f"[{symbol.id}]" if symbol.kind == "species" and not symbol.amount else symbol.id
-
-
-def _prepared(
-    flat: str,
-    recorded: tuple[str, ...],
-    keys: tuple[str, ...],
-    table: NDArray[np.float64],
-    how: tuple[float, int, Solver],
-) -> tuple[Job, _View, NDArray[np.float64]]:
-    """Return the job, what is to be made of its rows, and the values of every run."""
-    symbols = symbol_table(flat)
-    every, rows = with_starts(flat, keys, table)
-    view = _View(flat, recorded, every, rows, symbols)
-    canonical = canonicalize(flat, every)
-    job = _job(canonical, symbols, every, view.direct, *how)
-    if canonical.reload:
-        return job, view, rows
-    short = lean(job.sbml, view.keep, frozenset(job.keys))
-    used = [index for index, key in enumerate(job.keys) if key in short.symbols]
-    names = (*(job.keys[index] for index in used), *short.held)
-    held = constants(flat, short.held, every, rows)
-    return replace(job, sbml=short.sbml, keys=names), view, np.ascontiguousarray(np.hstack([rows[:, used], held]))
-
-
-class _View:
-    """What is recorded of a run, and what is computed from it; the simulator need not know the latter."""
-
-    def __init__(
-        self,
-        flat: str,
-        recorded: tuple[str, ...],
-        keys: tuple[str, ...],
-        rows: NDArray[np.float64],
-        symbols: Mapping[str, Symbol],
-    ) -> None:
-        self._flat, self._recorded, self._keys, self._rows = flat, recorded, keys, rows
-        known = observed(flat)
-        self._computed = tuple(name for name in recorded if name in known)
-        others = (name for name in recorded if name not in known)
-        self.direct = tuple(dict.fromkeys((*others, *states_of(flat, self._computed))))
-        self.keep = tuple(
-            sorted(name for name in self.direct if symbols[name].role in ("constant", "computed", "rate"))
-        )
-
-    def __len__(self) -> int:
-        return len(self._recorded)
-
-    def of(self, index: int, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what was asked for, symbols x rows, from what was recorded in one run."""
-        found: dict[str, Any] = dict(zip(self.direct, rows.T, strict=True))
-        if self._computed:
-            given = dict(zip(self._keys, self._rows[index], strict=True))
-            found |= trajectories(self._flat, self._computed, given | found)
-        return np.stack([np.broadcast_to(found[name], len(rows)) for name in self._recorded])
-
-    def fault(self, data: NDArray[np.float64], days: float) -> str:
-        """Return what is wrong with computed numbers, or an empty text."""
-        bad = ~np.isfinite(data)
-        if not bad.any():
-            return ""
-        column, row = (int(place) for place in np.argwhere(bad)[0])
-        time = np.linspace(0.0, days, data.shape[1])[row]
-        return not_finite(self._recorded[column], float(data[column, row]), float(time))
-
-
 def _run(
-    job: Job, view: _View, table: NDArray[np.float64], workers: int | None, progress: bool
+    plan: Plan, symbols: int, workers: int | None, executor: Executor | None, progress: bool
 ) -> tuple[NDArray[np.float64], NDArray[np.object_], NDArray[np.int64]]:
     from cascade._progress import progress_bar
 
-    data = np.full((len(view), len(table), job.points), np.nan)
-    status = np.full(len(table), OK, dtype=object)
-    rung = np.zeros(len(table), dtype=np.int64)
-    with progress_bar("simulating", len(table), progress) as advance:
+    data = np.full((symbols, plan.runs, plan.job.points), np.nan)
+    status = np.full(plan.runs, OK, dtype=object)
+    rung = np.zeros(plan.runs, dtype=np.int64)
+    with progress_bar("simulating", plan.runs, progress) as advance:
 
         def report(index: int, run: Run) -> None:
-            status[index], rung[index] = run.status, run.rung
-            if run.rows is not None:
-                found = view.of(index, run.rows)
-                fault = view.fault(found, job.days)
-                if fault:
-                    status[index], rung[index] = fault, -1
-                else:
-                    data[:, index, :] = found
-            advance()
+            found, rung[index], status[index] = plan.outcome(index, run)
+            if found is not None:
+                data[:, index, :] = found
+            advance(found is None)
 
-        run_all(job, table, report, workers)
+        run_all(plan.job, plan, report, workers, executor)
     return data, status, rung
 
 
 def _dataset(
-    job: Job,
-    recorded: Iterable[Symbol],
-    sample: xr.DataArray,
-    data: NDArray[np.float64],
-    status: NDArray[np.object_],
-    rung: NDArray[np.int64],
+    asked: Asked, data: NDArray[np.float64], status: NDArray[np.object_], rung: NDArray[np.int64]
 ) -> xr.Dataset:
     import xarray as xr
 
+    job, sample = asked.plan.job, asked.sample
     dims: tuple[Hashable, ...] = (*sample.dims, "time")
     shape = (*sample.shape, job.points)
-    time = ("time", np.linspace(0.0, job.days, job.points), {"units": "day", "long_name": "time"})
     variables: dict[str, Any] = {
         symbol.id: (dims, data[index].reshape(shape), {"units": symbol.unit, "long_name": symbol.name})
-        for index, symbol in enumerate(recorded)
+        for index, symbol in enumerate(asked.symbols)
     }
-    variables["status"] = (
-        sample.dims,
-        status.astype(str).reshape(sample.shape),
-        {"long_name": "outcome of the run: ok, or why it failed"},
-    )
-    variables["rung"] = (
-        sample.dims,
-        rung.reshape(sample.shape),
-        {"units": "dimensionless", "long_name": "attempt that worked, 0 is the first, -1 none"},
-    )
-    return xr.Dataset(variables, coords={**dict(sample.coords), "time": time})
+    outcome = {"status": status.astype(str), "rung": rung}
+    variables |= {key: (sample.dims, each.reshape(sample.shape), OUTCOME[key]) for key, each in outcome.items()}
+    return xr.Dataset(variables, coords={**dict(sample.coords), "time": time_of(job)})
+
+
+OUTCOME = {
+    "status": {"long_name": "outcome of the run: ok, or why it failed"},
+    "rung": {"units": "dimensionless", "long_name": "attempt that worked, 0 is the first, -1 none"},
+}
+"""What is said of the outcome of runs."""
+
+
+def time_of(job: Job) -> tuple[str, NDArray[np.float64], dict[str, str]]:
+    """Return the coordinate `time` of the results of a job."""
+    return "time", np.linspace(0.0, job.days, job.points), {"units": "day", "long_name": "time"}
 
 
 def single_job(
@@ -316,13 +239,13 @@ def single_job(
 ) -> Job:
     """Return the job of an analysis that runs one engine many times itself; names are flat ids."""
     symbols = symbol_table(model.flat)
-    return _job(canonicalize(model.flat, keys), symbols, keys, record, days, points, solver)
+    return job_of(canonicalize(model.flat, keys), symbols, keys, record, (days, points, solver))
 
 
 def one_run(model: Model, record: tuple[str, ...], days: float, points: int, solver: Solver) -> tuple[Job, list[float]]:
     """Return the job that `simulate` makes of a model without values, and the values of its run, to measure it."""
-    job, _, rows = _prepared(model.flat, record, (), np.empty((1, 0)), (days, points, solver))
-    return job, rows[0].tolist()
+    plan = Plan(model.flat, record, (), (), (days, points, solver))
+    return plan.job, plan[0].tolist()
 
 
 def provenance(model: Model, solver: Solver, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -354,8 +277,8 @@ def provenance(model: Model, solver: Solver, values: Mapping[str, Any]) -> dict[
     return found
 
 
-def _values_used(keys: tuple[str, ...], arrays: list[xr.DataArray], table: NDArray[np.float64]) -> dict[str, str]:
+def _values_used(keys: tuple[str, ...], arrays: list[xr.DataArray], plan: Plan) -> dict[str, str]:
     single = {
         key: float(a) if not a.ndim else f"array over {list(a.dims)}" for key, a in zip(keys, arrays, strict=True)
     }
-    return {"values": json.dumps(single), "values_sha256": sha256(table.tobytes()).hexdigest()}
+    return {"values": json.dumps(single), "values_sha256": plan.digest()}

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from cascade import ensemble
+from cascade import _workers, ensemble
 from cascade.errors import SimulationError, ValueSettingError
 from cascade.simulate import simulate
 from cascade.specs import Model, Solver
@@ -61,13 +61,13 @@ def test_long_work_moves_to_worker_processes(make_model: Make, monkeypatch: pyte
 
 def count_workers(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     started: list[Any] = []
-    start = ensemble._start_worker
+    start = _workers.start_worker
 
     def counted(*arguments: Any) -> Any:
         started.append(start(*arguments))
         return started[-1]
 
-    monkeypatch.setattr(ensemble, "_start_worker", counted)
+    monkeypatch.setattr(_workers, "start_worker", counted)
     return started
 
 
@@ -94,7 +94,7 @@ def test_a_run_that_takes_too_long_is_stopped_and_the_others_are_kept(workers: i
 def test_a_worker_that_dies_costs_at_most_its_run(
     deaths: int, lost: int, make_model: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    send, killed = ensemble._Worker.send, []
+    send, killed = _workers._Worker.send, []
 
     def deadly(self: Any, message: Any) -> None:
         if isinstance(message, list) and 0.66 in message and self.held[0] == 1 and len(killed) < deaths:
@@ -103,8 +103,8 @@ def test_a_worker_that_dies_costs_at_most_its_run(
             self.process.wait()
         send(self, message)
 
-    monkeypatch.setattr(ensemble._Worker, "send", deadly)
-    monkeypatch.setattr(ensemble, "AHEAD", 1)
+    monkeypatch.setattr(_workers._Worker, "send", deadly)
+    monkeypatch.setattr(_workers, "AHEAD", 1)
     values = {"k": sweep(0.1, 0.66, 0.3, 0.4, 0.5)}
     found = simulate(make_model(SMALL), days=10, values=values, workers=2)
     assert len(killed) == deaths
@@ -118,15 +118,15 @@ def test_a_worker_that_dies_costs_at_most_its_run(
 
 
 def test_workers_that_keep_dying_are_an_error(make_model: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ensemble, "DEATHS", 0)
-    send = ensemble._Worker.send
+    monkeypatch.setattr(_workers, "DEATHS", 0)
+    send = _workers._Worker.send
 
     def deadly(self: Any, message: Any) -> None:
         send(self, message)
         if isinstance(message, list):
             self.process.kill()
 
-    monkeypatch.setattr(ensemble._Worker, "send", deadly)
+    monkeypatch.setattr(_workers._Worker, "send", deadly)
     with pytest.raises(SimulationError, match="worker processes end by themselves"):
         simulate(make_model(SMALL), days=10, values={"k": sweep(0.1, 0.2)}, workers=2)
 
