@@ -1,6 +1,7 @@
 """Designs and estimators, one method a file; the only place that imports SALib."""
 
 from cascade.sensitivity.design import DUMMY, Design, layout
+from cascade.sensitivity.given_data import sample_design
 from cascade.sensitivity.groups import groups_of, owner_of
 from cascade.sensitivity.morris import MorrisDesign, morris_design, morris_effects
 from cascade.sensitivity.priors import from_quantile, sample, stream, uncertain
@@ -18,6 +19,7 @@ __all__ = [
     "morris_effects",
     "owner_of",
     "sample",
+    "sample_design",
     "stream",
     "summarize_ranks",
     "uncertain",

@@ -1,232 +1,212 @@
-"""Morris screening: which uncertain parameters move the output, at a cost of (parameters + 1) runs a trajectory.
+"""Morris screening: which uncertain parameters move the output, at a cost of (names + 1) runs a trajectory.
 
 Elementary effects of Morris (1991, Technometrics 33:161-174, doi 10.1080/00401706.1991.10484804) with the mean of
 absolute effects, mu*, of Campolongo, Cariboni and Saltelli (2007, Environ Model Softw 22:1509-1518,
-doi 10.1016/j.envsoft.2006.10.004), computed by SALib.
+doi 10.1016/j.envsoft.2006.10.004). Steps all start from one base point (radial; Campolongo, Saltelli and Cariboni 2011,
+Comput Phys Commun 182:978-988, doi 10.1016/j.cpc.2010.12.039), or follow each other on SALib's trajectories.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cascade.errors import AnalysisError
-from cascade.sensitivity.priors import from_quantile, stream
+from cascade.sensitivity.design import DUMMY, Design
+from cascade.sensitivity.failures import Outputs, extremes, is_constant, outputs_of
+from cascade.sensitivity.intervals import DRAWS, half_width, jackknife_limits, rank_intervals
+from cascade.sensitivity.ranks import TOP
+from cascade.sensitivity.steps import LEVELS, morris_design
 
 if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
 
-    from cascade.specs import Parameter
+__all__ = ["MorrisDesign", "morris_design", "morris_effects", "morris_indices"]
 
-LEVELS = 4
-"""Levels of the Morris grid; SALib's and the literature's usual choice."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class MorrisDesign:
-    """A Morris design that knows its own layout, so that nobody repeats it when analyzing.
-
-    Attributes
-    ----------
-    parameters : tuple of Parameter
-        The uncertain parameters, one column each.
-    quantiles : numpy.ndarray
-        Quantiles of the priors, runs x parameters; runs are `trajectories` blocks of (names + 1).
-    trajectories : int
-    quantile_range : tuple of float
-        Lowest and highest quantile of the grid.
-    seed : int
-    groups : tuple of str
-        The group of every parameter, or empty: the parameters of a group move together, each its own way.
-    """
-
-    parameters: tuple[Parameter, ...]
-    quantiles: np.ndarray = field(repr=False)
-    trajectories: int
-    quantile_range: tuple[float, float]
-    seed: int
-    groups: tuple[str, ...] = ()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What moves in one step: the groups in the order of their first parameter, or the parameters."""
-        return tuple(dict.fromkeys(self.groups)) or tuple(parameter.id for parameter in self.parameters)
-
-    def values(self) -> dict[str, np.ndarray]:
-        """Return the value of every parameter (flat id) in every run."""
-        columns = zip(self.parameters, self.quantiles.T, strict=True)
-        return {parameter.id: from_quantile(parameter, column) for parameter, column in columns}
+MorrisDesign = Design
+"""A design of method "morris"."""
 
 
-def morris_design(
-    parameters: tuple[Parameter, ...],
-    trajectories: int,
+def morris_indices(
+    design: Design,
+    output: xr.DataArray | np.ndarray,
     *,
-    seed: int,
-    quantile_range: tuple[float, float] = (0.05, 0.95),
-    groups: tuple[str, ...] = (),
-) -> MorrisDesign:
-    """Make the trajectories of a Morris screening in the space of prior quantiles.
+    noise: float = 0.0,
+    top: int = TOP,
+    draws: int = DRAWS,
+) -> xr.Dataset:
+    """Estimate mu*, mu and sigma of every parameter or group from the outputs of a design.
 
     Parameters
     ----------
-    parameters : tuple of Parameter
-        Uncertain parameters, with unique ids.
-    trajectories : int
-        At least 2; 10 to 30 are usual. Cost: `trajectories * (len(parameters) + 1)` runs, or (groups + 1).
-    seed : int
-        0 or above; 0 is as reproducible as any other.
-    quantile_range : tuple of float
-        The grid spans these quantiles, so that no run has its parameters at their very bounds.
-    groups : tuple of str, optional
-        The group of every parameter: its parameters move in one step, and mu* is that of the group (Campolongo,
-        Cariboni and Saltelli 2007). Far fewer runs when there are hundreds of parameters.
-
-    Returns
-    -------
-    MorrisDesign
-    """
-    from SALib.sample import morris
-
-    names = [parameter.id for parameter in parameters]
-    _check_layout(names, trajectories, quantile_range)
-    if groups and len(groups) != len(names):
-        raise AnalysisError(f"Morris design: {len(groups)} groups for {len(names)} parameters; give one for each")
-    low, high = quantile_range
-    problem = {"num_vars": len(names), "names": list(names), "bounds": [[0.0, 1.0]] * len(names)}
-    if groups:
-        problem["groups"] = list(groups)
-    unit = morris.sample(problem, trajectories, num_levels=LEVELS, seed=stream("morris design", seed))
-    return MorrisDesign(
-        parameters=tuple(parameters),
-        quantiles=low + (high - low) * unit,
-        trajectories=trajectories,
-        quantile_range=(low, high),
-        seed=seed,
-        groups=tuple(groups),
-    )
-
-
-def _check_layout(names: list[str], trajectories: int, quantile_range: tuple[float, float]) -> None:
-    double = sorted({name for name in names if names.count(name) > 1})
-    if double:
-        raise AnalysisError(f"Morris design: the names {', '.join(double)} occur twice; make them unique")
-    if not names:
-        raise AnalysisError(
-            "Morris design: there is no uncertain parameter; set `estimate` to true for some parameters"
-        )
-    if trajectories < 2:
-        raise AnalysisError(f"Morris design: {trajectories} trajectories; take at least 2, better 10 or more")
-    low, high = quantile_range
-    if not 0 <= low < high <= 1:
-        raise AnalysisError(f"Morris design: quantile range {quantile_range} must lie inside 0 to 1, lower one first")
-
-
-def morris_effects(design: MorrisDesign, output: np.ndarray, *, noise: float = 0.0) -> xr.Dataset:
-    """Estimate mu*, mu and sigma of every parameter from the outputs of a design.
-
-    Parameters
-    ----------
-    design : MorrisDesign
-    output : numpy.ndarray
-        One number per run, in the order of the design; NaN or infinite where there is none. Elementary effects with
-        such a run at either end are dropped and counted: SALib never sees it, and nothing is put in its place.
+    design : Design
+        Of `morris_design`.
+    output : xarray.DataArray or numpy.ndarray
+        One value per run along the dimension `run` (the first of an array) and any others, such as time, organ or
+        readout; NaN or infinite where a run failed. Elementary effects with such a run at either end are dropped and
+        counted: nothing is put in its place.
     noise : float
         Spread of the output that the solver alone produces, in its unit; a smaller spread counts as constant.
+    top, draws : int
+        See `sobol_indices`.
 
     Returns
     -------
     xarray.Dataset
-        Over `parameter` (its names are groups if the design has groups; a group has no direction, so its `mu` and
-        `sigma` are NaN): `mu_star`, `mu`, `sigma` in units of the output per full quantile range,
-        `mu_star_confidence`, the half width of the 95 % bootstrap interval of mu*, and `effects`, the number of
-        elementary effects behind them. Without any effect all are NaN. `verdict` says in words what the numbers
-        stand on.
+        Over `name` and the other dimensions of the output: `mu_star`, `mu`, `sigma` in units of the output per full
+        quantile range (a group has no direction, so its `mu` and `sigma` are NaN); `mu_star_lower`, `mu_star_upper`,
+        the 95 % limits, and `mu_star_confidence`, the half width of the symmetric interval; `mu_star_bound_lower` and
+        `_upper`, between which the estimate lies whatever the failed runs would have given within the range of the
+        others; `effects`, the number of elementary effects behind them; `rank`, `rank_lower`, `rank_upper`, `p_top`
+        by mu* (the dummy has no rank); `mu_star_jackknife` over `replicate` x `name`; `mu_star_floor`, the effect that
+        the noise makes: that of the dummy if there is one. Without any effect all are NaN. `verdict` says in words
+        what the numbers stand on.
 
     Raises
     ------
     AnalysisError
-        If the output has the wrong length.
+        If the design is not of this method, or the output has the wrong number of runs.
     """
     import numpy as np
 
-    size = len(design.names) + 1
-    values = np.asarray(output, dtype=float)
-    if values.shape != (design.trajectories * size,):
-        raise AnalysisError(
-            f"Morris: the output has shape {values.shape}, the design has "
-            f"{design.trajectories * size} runs; give one number per run, in its order"
-        )
-    finite = values[np.isfinite(values)]
-    constant = bool(finite.size and np.ptp(finite) <= max(noise, 1e-12 * np.abs(finite).max()))
-    first = [design.groups.index(name) for name in design.names] if design.groups else range(size - 1)
-    columns = [_one_parameter(design, column, values, constant) for column in first]
-    if design.groups:
-        columns = [[star, np.nan, np.nan, half, count] for star, _, _, half, count in columns]
-    return _as_dataset(design, np.array(columns).T, missing=values.size - finite.size, constant=constant)
+    if design.method != "morris":
+        raise AnalysisError(f"this design is of method {design.method!r}; morris_indices needs one of morris_design")
+    outputs = outputs_of(design, output)
+    constant = is_constant(outputs.matrix, noise)
+    found = _statistics(design, _effects(design, outputs.matrix), constant)
+    for end, value in _bounds(design, outputs.matrix).items():
+        found[f"mu_star_bound_{end}"] = np.where(constant & (found["effects"] > 0), 0.0, value)
+    found["constant"] = constant
+    found["mu_star_floor"] = np.full(constant.shape, noise * float(np.mean(1 / np.abs(design.details["step"]))))
+    if DUMMY in design.names:
+        found["mu_star_floor"] = found["mu_star"][design.names.index(DUMMY)]
+    if draws:
+        found |= _ranking(design, found, top, draws)
+    return _as_dataset(design, found, outputs, top)
 
 
-_STATISTICS = {
+def morris_effects(design: Design, output: xr.DataArray | np.ndarray, *, noise: float = 0.0) -> xr.Dataset:
+    """Estimate the effects as `morris_indices` does, over `parameter` instead of `name` and without the ranks."""
+    return morris_indices(design, output, noise=noise, draws=0).rename(name="parameter")
+
+
+def _ends(design: Design, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the outputs before and after every step, and the steps: trajectories x names (x outputs)."""
+    import numpy as np
+
+    runs = matrix.reshape(design.samples, -1, matrix.shape[1])
+    row = np.arange(design.samples)[:, None]
+    return runs[row, design.details["start"]], runs[row, design.details["end"]], design.details["step"][..., None]
+
+
+def _effects(design: Design, matrix: np.ndarray) -> np.ndarray:
+    """Return the elementary effects, trajectories x names x outputs; NaN where a run failed."""
+    import numpy as np
+
+    before, after, step = _ends(design, matrix)
+    return np.asarray((after - before) / step)
+
+
+def _bounds(design: Design, matrix: np.ndarray) -> dict[str, np.ndarray]:
+    """Return between which values mu* lies, whatever the failed runs would have given."""
+    import numpy as np
+
+    before, after, step = _ends(design, matrix)
+    low, high = np.fmin.reduce(matrix), np.fmax.reduce(matrix)
+    _, greatest = extremes(lambda y, z: np.abs(z - y) / np.abs(step), (before, after), low, high)
+    least = np.abs(after - before) / np.abs(step)
+    return {"lower": np.where(np.isfinite(least), least, 0.0).mean(axis=0), "upper": greatest.mean(axis=0)}
+
+
+def _statistics(design: Design, effects: np.ndarray, constant: np.ndarray) -> dict[str, np.ndarray]:
+    import numpy as np
+
+    single = np.array([len(chosen) == 1 for chosen in design.sets.values()])[:, None]
+    valid = np.isfinite(effects)
+    count = valid.sum(axis=0)
+    size, signed = np.where(valid, np.abs(effects), 0.0), np.where(valid, effects, 0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        star, mean = size.sum(axis=0) / count, signed.sum(axis=0) / count
+        left_out = np.where(valid, (size.sum(axis=0) - size) / (count - 1), np.nan)
+        squares = np.where(valid, (signed - mean) ** 2, 0.0).sum(axis=0)
+        sigma = np.where(count > 1, np.sqrt(squares / (count - 1)), np.nan)
+    lower, upper = jackknife_limits(star, left_out, positive=True)
+    found = {"mu_star": star, "mu": np.where(single, mean, np.nan), "sigma": np.where(single, sigma, np.nan)}
+    found |= {"mu_star_lower": lower, "mu_star_upper": upper, "mu_star_confidence": half_width(star, left_out)}
+    groups_too = ("mu_star", "mu_star_lower", "mu_star_upper", "mu_star_confidence")
+    flat = constant & (count > 0)
+    found = {key: np.where(flat & (single | (key in groups_too)), 0.0, value) for key, value in found.items()}
+    return found | {"mu_star_jackknife": np.where(flat & valid, 0.0, left_out), "effects": count.astype(float)}
+
+
+def _ranking(design: Design, found: Mapping[str, np.ndarray], top: int, draws: int) -> dict[str, np.ndarray]:
+    import numpy as np
+
+    judged = [place for place, name in enumerate(design.names) if name != DUMMY]
+    known = np.where(found["constant"], np.nan, found["mu_star"])[judged]
+    left_out = found["mu_star_jackknife"][:, judged]
+    result = {}
+    for key, values in rank_intervals(known, left_out, top=top, seed=design.seed, draws=draws).items():
+        result[key] = np.full(found["mu_star"].shape, np.nan)
+        result[key][judged] = values
+    return result
+
+
+_LABELS = {
     "mu_star": "mean absolute elementary effect",
     "mu": "mean elementary effect",
     "sigma": "standard deviation of the elementary effects",
-    "mu_star_confidence": "half width of the 95 % bootstrap interval of mu*",
+    "mu_star_lower": "lower 95 % limit of mu*",
+    "mu_star_upper": "upper 95 % limit of mu*",
+    "mu_star_confidence": "half width of the symmetric 95 % interval of mu*",
+    "mu_star_bound_lower": "least mu* that the failed runs allow",
+    "mu_star_bound_upper": "greatest mu* that the failed runs allow",
     "effects": "elementary effects with a result at both ends",
+    "rank": "rank of mu* (1 is the largest; ties share the average)",
+    "rank_lower": "lower 95 % limit of the rank",
+    "rank_upper": "upper 95 % limit of the rank",
+    "p_top": "probability of being among the largest mu*",
+    "constant": "whether the output varies by no more than the solver's noise",
+    "mu_star_floor": "mu* that is noise of the simulation",
+    "mu_star_jackknife": "mu* without each trajectory",
 }
 
 
-def _one_parameter(design: MorrisDesign, column: int, values: np.ndarray, constant: bool) -> list[float]:
-    """Statistics of one parameter, in the order of `_STATISTICS`, from the steps in which it alone moved."""
+def _as_dataset(design: Design, found: Mapping[str, np.ndarray], outputs: Outputs, top: int) -> xr.Dataset:
     import numpy as np
-
-    low, high = design.quantile_range
-    shape = (design.trajectories, len(design.names) + 1)
-    unit = ((design.quantiles[:, column] - low) / (high - low)).reshape(shape)
-    step = np.abs(np.diff(unit, axis=1)).argmax(axis=1)
-    rows = np.arange(design.trajectories)[:, None], step[:, None] + np.array([0, 1])
-    x, y = unit[rows], values.reshape(shape)[rows]
-    whole = np.isfinite(y).all(axis=1)
-    count = int(whole.sum())
-    if constant and count:
-        return [0.0, 0.0, 0.0, 0.0, count]
-    if count < 2:
-        effect = float(((y[:, 1] - y[:, 0]) / (x[:, 1] - x[:, 0]))[whole][0]) if count else np.nan
-        return [abs(effect), effect, np.nan, np.nan, count]
-    return [*_salib(x[whole], y[whole], stream(f"morris bootstrap {column}", design.seed)), count]
-
-
-def _salib(x: np.ndarray, y: np.ndarray, generator: np.random.Generator) -> list[float]:
-    """Let SALib analyze the steps of one parameter: trajectories of two finite runs, in a problem of their own."""
-    from SALib.analyze import morris
-
-    problem = {"num_vars": 1, "names": ["x"], "bounds": [[0.0, 1.0]]}
-    found: dict[str, Any] = morris.analyze(
-        problem, x.reshape(-1, 1), y.reshape(-1), num_levels=LEVELS, num_resamples=1000, seed=generator
-    )
-    return [float(found[name][0]) for name in ("mu_star", "mu", "sigma", "mu_star_conf")]
-
-
-def _as_dataset(design: MorrisDesign, statistics: np.ndarray, *, missing: int, constant: bool) -> xr.Dataset:
     import xarray as xr
 
-    data = {name: ("parameter", row) for name, row in zip(_STATISTICS, statistics, strict=True)}
-    result = xr.Dataset(data, coords={"parameter": list(design.names)})
-    for name, label in _STATISTICS.items():
-        result[name].attrs["long_name"] = label
-    planned, used = design.trajectories * len(design.names), int(statistics[-1].sum())
-    verdict = f"{design.trajectories} trajectories, {used} of {planned} elementary effects used"
-    if missing:
-        verdict += f"; {planned - used} dropped because one of {missing} runs without a result is at one end"
-    if constant:
-        verdict += "; the output does not vary by more than the solver's noise, so every effect is given as 0"
-    result.attrs = {
-        "trajectories": design.trajectories,
-        "effects_used": used,
-        "effects_planned": planned,
-        "levels": LEVELS,
-        "seed": design.seed,
-        "verdict": verdict,
-        "constant_output": int(constant),
+    leading = {1: (), 2: ("name",), 3: ("replicate", "name")}
+    data: dict[str, Any] = {
+        key: (*outputs.restore(values, *leading[values.ndim]), {"long_name": _LABELS[key]})
+        for key, values in found.items()
     }
+    result = xr.Dataset(data, coords={"name": list(design.names), **outputs.coords})
+    planned = design.samples * len(design.names)
+    used = np.unique(found["effects"].sum(axis=0)).astype(int)
+    missing = int(np.isnan(outputs.matrix).any(axis=1).sum())
+    shown = f"{used[0]}" if used.size == 1 else f"{used[0]} to {used[-1]}"
+    verdict = f"{design.samples} trajectories, {shown} of {planned} elementary effects used"
+    if missing:
+        verdict += f"; {planned - used[0]} dropped because one of {missing} runs without a result is at one end"
+    if found["constant"].any():
+        which = "the output does" if found["constant"].size == 1 else f"{int(found['constant'].sum())} outputs do"
+        verdict += f"; {which} not vary by more than the solver's noise, so every effect is given as 0"
+    result.attrs = {
+        "method": "morris",
+        "index": "mu_star",
+        "kind": design.details["kind"],
+        "trajectories": design.samples,
+        "runs": design.runs,
+        "failed_runs": missing,
+        "effects_used": int(used[0]),
+        "effects_planned": planned,
+        "seed": design.seed,
+        "top": top,
+        "verdict": verdict,
+        "constant_output": int(found["constant"].all()),
+    }
+    if design.details["kind"] == "trajectories":
+        result.attrs["levels"] = LEVELS
     return result
