@@ -11,16 +11,23 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cascade.analyze import analyze as analyze
+    from cascade.analyze import settle_top as settle_top
     from cascade.bifurcation import bifurcation as bifurcation
     from cascade.catalogue import composition_names as composition_names
     from cascade.catalogue import load_composition as load_composition
     from cascade.catalogue import load_module as load_module
     from cascade.catalogue import module_names as module_names
     from cascade.check import check as check
+    from cascade.combinations import combination_table as combination_table
+    from cascade.combinations import combine_targets as combine_targets
     from cascade.compose import compose as compose
     from cascade.errors import CascadeError as CascadeError
+    from cascade.evaluate import evaluate as evaluate
     from cascade.export import export as export
     from cascade.extinction import extinction as extinction
+    from cascade.genes import gene_view as gene_view
+    from cascade.genes import rank_genes as rank_genes
     from cascade.population import population_risk as population_risk
     from cascade.quasi_steady import quasi_steady as quasi_steady
     from cascade.ranking import ranking_table as ranking_table
@@ -39,6 +46,8 @@ if TYPE_CHECKING:
     from cascade.validation import Qualification as Qualification
     from cascade.validation import validate as validate
     from cascade.validation_page import write_validation as write_validation
+    from cascade.waterfall import target_treatments as target_treatments
+    from cascade.waterfall import waterfall as waterfall
 
 __version__ = "0.1.0"
 
@@ -51,24 +60,33 @@ _HOME = {
     "Qualification": "validation",
     "Solver": "specs",
     "activate": "therapy",
+    "analyze": "analyze",
     "bifurcation": "bifurcation",
     "check": "check",
+    "combination_table": "combinations",
+    "combine_targets": "combinations",
     "compose": "compose",
     "composition_names": "catalogue",
+    "evaluate": "evaluate",
     "export": "export",
     "extinction": "extinction",
+    "gene_view": "genes",
     "inhibit": "therapy",
     "load_composition": "catalogue",
     "load_module": "catalogue",
     "module_names": "catalogue",
     "population_risk": "population",
     "quasi_steady": "quasi_steady",
+    "rank_genes": "genes",
     "rank_targets": "targets",
     "ranking_table": "ranking",
     "readout": "readouts",
+    "settle_top": "analyze",
     "simulate": "simulate",
+    "target_treatments": "waterfall",
     "treat": "therapy",
     "validate": "validation",
+    "waterfall": "waterfall",
     "write_report": "report",
     "write_validation": "validation_page",
 }
@@ -82,24 +100,33 @@ __all__ = [
     "Qualification",
     "Solver",
     "activate",
+    "analyze",
     "bifurcation",
     "check",
+    "combination_table",
+    "combine_targets",
     "compose",
     "composition_names",
+    "evaluate",
     "export",
     "extinction",
+    "gene_view",
     "inhibit",
     "load_composition",
     "load_module",
     "module_names",
     "population_risk",
     "quasi_steady",
+    "rank_genes",
     "rank_targets",
     "ranking_table",
     "readout",
+    "settle_top",
     "simulate",
+    "target_treatments",
     "treat",
     "validate",
+    "waterfall",
     "write_report",
     "write_validation",
 ]

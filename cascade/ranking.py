@@ -7,8 +7,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cascade.effects import change
 from cascade.errors import unknown_name
-from cascade.readouts import effect, find_readout
+from cascade.readouts import find_readout
 from cascade.sensitivity import summarize_ranks
 from cascade.sensitivity.ranks import TOP
 
@@ -31,8 +32,9 @@ _LABELS = {
     "hazard_ratio_median": "median hazard ratio over patients",
     "p_relevant": f"share of patients whose readout improves by more than {RELEVANT:.0%} of its untreated value",
     "rank": "rank of the mean effect (1 helps most; ties share the average)",
-    "rank_lower": "2.5 % limit of the rank over bootstrap resamples of the patients",
-    "rank_upper": "97.5 % limit of the rank over bootstrap resamples of the patients",
+    "rank_lower": "best rank that is left when those better with 95 % confidence stand before",
+    "rank_upper": "worst rank that is left when those worse with 95 % confidence stand behind",
+    "p_first": "share of the bootstrap resamples in which the target is the best",
     "p_top": f"share of the bootstrap resamples in which the target is among the best {TOP}",
     "patients_top": f"share of the patients in whom the target is among the best {TOP}",
     "group": "group of targets that the patients do not tell apart (1 holds the best)",
@@ -138,16 +140,15 @@ def _one_window(outcomes: Outcomes, window: str, seed: int, noise: float) -> xr.
     spec = find_readout(outcomes.readout)
     helps = -1.0 if spec.better == "lower" else 1.0
     untreated, treated = outcomes.untreated, outcomes.treated.sel(window=window, drop=True)
-    change = effect(untreated, treated, spec.scale).transpose("patient", "target")
-    change = _without_noise(change, noise * (abs(untreated) if spec.scale == "difference" else 1.0))
-    ratio = effect(outcomes.hazard_untreated, outcomes.hazard_treated.sel(window=window, drop=True), "log_ratio")
-    ratio = _without_noise(ratio.transpose("patient", "target"), noise)
-    ranks = summarize_ranks(helps * change.values[1:], seed=seed)
+    paired = change(untreated, treated, spec.scale, noise).transpose("patient", "target")
+    hazard = outcomes.hazard_treated.sel(window=window, drop=True)
+    ratio = change(outcomes.hazard_untreated, hazard, "log_ratio", noise).transpose("patient", "target")
+    ranks = summarize_ranks(helps * paired.values[1:], seed=seed)
     ratios = summarize_ranks(-ratio.values[1:], seed=seed)
     improved = helps * (treated - untreated).transpose("patient", "target").values[1:]
     scale = np.abs(untreated.values[1:, None])
     limits = _sorted_limits(helps * ranks.lower, helps * ranks.upper)
-    known = np.isfinite(change.values[1:])
+    known = np.isfinite(paired.values[1:])
     failed = np.char.startswith(treated["reason"].transpose("patient", "target").values[1:].astype(str), "run failed")
     failed |= np.char.startswith(untreated["reason"].values[1:].astype(str), "run failed")[:, None]
     columns: dict[str, Any] = {
@@ -162,11 +163,11 @@ def _one_window(outcomes: Outcomes, window: str, seed: int, noise: float) -> xr.
         "p_relevant": _share(improved > RELEVANT * scale, known),
         **{
             name: getattr(ranks, name)
-            for name in ("rank", "rank_lower", "rank_upper", "p_top", "patients_top", "group")
+            for name in ("rank", "rank_lower", "rank_upper", "p_first", "p_top", "patients_top", "group")
         },
         "missing_share": 1 - known.mean(axis=0),
         "failed_share": failed.mean(axis=0),
-        "nominal_effect": change.values[0],
+        "nominal_effect": paired.values[0],
     }
     data: dict[str, Any] = {name: ("target", values) for name, values in columns.items()}
     targets = [str(name) for name in treated["target"].values]
@@ -175,11 +176,6 @@ def _one_window(outcomes: Outcomes, window: str, seed: int, noise: float) -> xr.
     data["reason"] = (("patient", "target"), treated["reason"].transpose("patient", "target").values.astype(str))
     coords = {"target": targets, "other": targets, "patient": untreated["patient"].values}
     return xr.Dataset(data, coords=coords)
-
-
-def _without_noise(change: xr.DataArray, level: xr.DataArray | float) -> xr.DataArray:
-    """Set changes below the noise of the solver to zero; what is missing stays missing."""
-    return change.where((abs(change) > level) | change.isnull(), 0.0)
 
 
 def _sorted_limits(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -205,6 +201,7 @@ _COLUMNS = {
     "effect_upper": "95 % to",
     "hazard_ratio_median": "median hazard ratio",
     "p_relevant": "P(helps by 10 %)",
+    "p_first": "P(first)",
     "p_top": "P(top 5)",
     "rank_lower": "rank 95 % from",
     "rank_upper": "rank 95 % to",

@@ -6,8 +6,9 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cascade import plot, plot_cascade, verdict
+from cascade import plot, plot_cascade, plot_ranking, verdict
 from cascade._style import embed, new_figure, render
+from cascade._words import percent
 from cascade.errors import AnalysisError
 from cascade.readouts import readout
 from cascade.wiring import draw_wiring
@@ -80,7 +81,11 @@ def safe_cell(value: object) -> object:
 def _write_table(path: Path, ranking: xr.Dataset) -> None:
     """Write one row per window and target, the main window first."""
     texts = [str(name) for name, c in ranking.coords.items() if c.dims == ("target",) and name != "target"]
-    numbers = [str(name) for name, v in ranking.data_vars.items() if set(v.dims) == {"target", "window"}]
+    numbers = [
+        str(n) for n, v in ranking.data_vars.items() if "target" in v.dims and set(v.dims) <= {"target", "window"}
+    ]
+    texts += [name for name in numbers if ranking[name].dtype.kind not in "fiu"]
+    numbers = [name for name in numbers if name not in texts]
     main = str(ranking.attrs["window"])
     windows = [main, *(str(w) for w in ranking["window"].values if w != main)]
     with path.open("w", encoding="utf-8", newline="") as file:
@@ -99,6 +104,7 @@ def _figures(model: Model, ranking: xr.Dataset, untreated: xr.Dataset) -> dict[s
     figures: dict[str, Figure] = {}
     if ranking["rank"].sel(window=ranking.attrs["window"]).notnull().any():
         figures["forest"] = _draw_forest(ranking)
+        figures |= _ranking_figures(ranking)
     if "mu_star" in ranking and ranking["mu_star"].notnull().any():
         figures["morris"] = new_figure(8.6, 6.2)
         plot.morris(ranking, figures["morris"].subplots(), top=20)
@@ -108,6 +114,23 @@ def _figures(model: Model, ranking: xr.Dataset, untreated: xr.Dataset) -> dict[s
     if len(model.instances) > 1:
         figures["wiring"] = new_figure(13, 5.6)
         draw_wiring(model, figures["wiring"].subplots())
+    return figures
+
+
+def _ranking_figures(ranking: xr.Dataset) -> dict[str, Figure]:
+    """When, where and how much: what a ranking tells beside the order."""
+    figures: dict[str, Figure] = {}
+    shown = min(plot_ranking.SHOWN, ranking.sizes["target"])
+    height = 1.4 + 0.27 * shown
+    if ranking.sizes["window"] > 1:
+        figures["windows"] = new_figure(9, height)
+        plot_ranking.windows(ranking, figures["windows"].subplots())
+    if "organ_effect" in ranking:
+        figures["organs"] = new_figure(9, height)
+        plot_ranking.organs(ranking, figures["organs"].subplots())
+    if "dose_effect" in ranking and (ranking.sizes["fraction"] > 1 or "opposite_effect" in ranking):
+        figures["doses"] = new_figure(9, height)
+        plot_ranking.doses(ranking, figures["doses"].subplots())
     return figures
 
 
@@ -188,7 +211,7 @@ def _context(model: Model, ranking: xr.Dataset, untreated: xr.Dataset, command: 
     main = str(attrs["window"])
     others = [str(w) for w in ranking["window"].values if w != main]
     surgery = "primary_tumor__t_surgery" in untreated
-    share = verdict.percent(float(attrs["fraction"]))
+    share = percent(float(attrs["fraction"]))
     return {
         "title": f"Which targets lower the {attrs['readout_meaning']}?",
         "subtitle": f"Model {model.name}, {_size(model)}; {attrs['readout']}, {main} treatment.",
@@ -198,7 +221,8 @@ def _context(model: Model, ranking: xr.Dataset, untreated: xr.Dataset, command: 
         "drawn": min(DRAWN, len(rows)),
         "effect_header": f"{verdict.effect_header(ranking)}, {main}",
         "other_windows": others,
-        "relevant": verdict.percent(float(attrs["relevant_share"])),
+        "windows": _meanings(ranking),
+        "relevant": percent(float(attrs["relevant_share"])),
         "uncertain": sum(p.estimate for p in model.parameters),
         "window_words": f"{main}: {share} of the activity blocked, or as much added",
         "untreated_caption": "The patient with nominal parameters, untreated. Metastases are expected numbers: means"
@@ -210,6 +234,14 @@ def _context(model: Model, ranking: xr.Dataset, untreated: xr.Dataset, command: 
         "command": command,
         "provenance": _provenance(model, ranking),
     }
+
+
+def _meanings(ranking: xr.Dataset) -> list[str]:
+    """Say what each window is, where its name does not."""
+    if "window_meaning" not in ranking:
+        return []
+    pairs = zip(ranking["window"].values, ranking["window_meaning"].values, strict=True)
+    return [f"{name}: {meaning}" for name, meaning in pairs if str(name) != str(meaning)]
 
 
 def _size(model: Model) -> str:

@@ -1,30 +1,34 @@
-"""Which targets to hit: every target is blocked or boosted in every sampled patient, in one simulate call."""
+"""Which targets to hit: every target is blocked or boosted in every sampled patient, in one study."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cascade.arms import WindowSpec, evaluable, outcomes, screening_model, windows_of
+from cascade.arms import Window, WindowSpec, beyond, windows_of
+from cascade.effects import Study, also_effects, dose_effects, opposite_effects, organ_effects
 from cascade.endpoints import DAYS_PER_YEAR
 from cascade.errors import AnalysisError, unknown_name
-from cascade.ranking import rank_outcomes
-from cascade.readouts import readout as compute_readout
-from cascade.readouts import resolve_readout, variables_for
-from cascade.sensitivity import morris_design, morris_effects, owner_of, sample, uncertain
-from cascade.simulate import simulate
+from cascade.grounds import flips, partners, shares
+from cascade.ranking import Outcomes, rank_outcomes
+from cascade.readouts import resolve_readout
+from cascade.screening import Runs, screen
+from cascade.sensitivity import uncertain
 from cascade.specs import Model, Parameter, Solver
+from cascade.study import BY_ORGAN, Told, arms_of, run_study, sampled_patients, told_of
 from cascade.target_table import Signs, Target, read_targets, resolve_acts
 
 if TYPE_CHECKING:
-    import numpy as np
     import xarray as xr
-    from numpy.typing import NDArray
 
 ROWS_PER_YEAR = 12
 """Output rows a year; readouts interpolate between them."""
+
+LEADING = 10
+"""Targets of which it is told how far their effect rests on assumed numbers."""
 
 
 def rank_targets(
@@ -33,14 +37,21 @@ def rank_targets(
     *,
     targets: Sequence[str | Target] | None = None,
     fraction: float = 0.9,
+    doses: Sequence[float] = (0.5,),
+    opposite: float | None = 0.5,
     samples: int = 64,
     seed: int = 1,
     window: WindowSpec | None = None,
-    all_windows: bool = True,
+    windows: Sequence[WindowSpec] | None = None,
+    also: Sequence[str] | None = None,
+    assumed_pairs: int = 40,
     morris_trajectories: int = 8,
     morris_groups: bool = False,
     years: float = 25,
     workers: int | None = None,
+    executor: Executor | None = None,
+    store: str | Path | None = None,
+    resume: bool = False,
     solver: Solver | None = None,
     progress: bool = False,
 ) -> xr.Dataset:
@@ -60,17 +71,27 @@ def rank_targets(
         By default all shipped targets that act on a module of the model.
     fraction : float
         Share of the activity that a block removes or a boost adds, above 0 and at most 1.
+    doses : sequence of float
+        Other fractions, computed in the window that sorts.
+    opposite : float, optional
+        Fraction at which the reverse of each drug is computed too, where it makes sense: what happens if the target
+        is activated that the drug blocks. None leaves it out.
     samples : int
         Parameter sets, at least 10. The first n do not change when more are asked for. Sets that have no readout
         without treatment (no surgery within `years`) are no patients; they are counted and not treated.
     seed : int
         0 or above; fixes patients, trajectories and bootstrap.
     window : str or tuple, optional
-        The window by which targets are sorted: "adjuvant" (from surgery on), "lifelong" (from day 0), or
-        (start, stop) or (start, stop, origin) in days. Adjuvant and lifelong are always computed. By default adjuvant,
-        if the model has a surgery.
-    all_windows : bool
-        False leaves out the windows that do not sort; it saves half of the time.
+        The window by which targets are sorted: "adjuvant" (from surgery on), "neoadjuvant" (half a year before it),
+        "prevention" (until surgery), "metastatic" (from the first overt metastasis on), "lifelong" (from day 0), or
+        (start, stop) or (start, stop, origin) in days. By default adjuvant if the model has a surgery, else lifelong.
+    windows : sequence, optional
+        What is computed beside it; by default all others that the model knows but lifelong. An empty one saves time.
+    also : sequence of str, optional
+        Readouts of one number whose effects are told too; by default the distant burden at the end, if there is one.
+    assumed_pairs : int
+        Patients who are treated once more with all assumed numbers drawn anew, against the leading targets: which share
+        of the effect rests on those. 0 leaves it out.
     morris_trajectories : int
         Trajectories of the Morris screening; 0 leaves it out.
     morris_groups : bool
@@ -78,7 +99,11 @@ def rank_targets(
     years : float
         Simulated time from the first tumor cell.
     workers : int, optional
-        Processes; by default chosen by `simulate`.
+        Processes; by default chosen by `evaluate`.
+    executor : concurrent.futures.Executor, optional
+        Where the runs are made, for example `dask.distributed.Client(...).get_executor()`.
+    store : str or Path, optional
+        Folder that keeps the runs as they are made; with `resume`, a study that was stopped goes on.
     solver : Solver, optional
         A relative tolerance of 1e-4 halves the time and is far below the spread between patients.
     progress : bool
@@ -87,10 +112,11 @@ def rank_targets(
     Returns
     -------
     xarray.Dataset
-        See `cascade.ranking.rank_outcomes`; with the columns of the target table as coordinates of `target`, and
-        `mu_star`, `mu`, `sigma`, `mu_star_confidence` over `parameter`. Patient 0 is the nominal one and not part of
-        any statistic. Results that are missing (a failed run, or no surgery within `years` under treatment) are NaN
-        with a `reason`, and counted.
+        See `cascade.ranking.rank_outcomes`; with the columns of the target table as coordinates of `target`, effects
+        by `fraction`, of the reverse, by `organ`, and on `also`, each with its 95 % limits, and `mu_star`, `mu`,
+        `sigma`, `mu_star_confidence` over `parameter`. Patient 0 is the nominal one and not part of any statistic.
+        Results that are missing (a failed run, or no surgery within `years` under treatment) are NaN with a `reason`,
+        and counted.
 
     Raises
     ------
@@ -101,42 +127,123 @@ def rank_targets(
 
     Notes
     -----
-    Cost: at most (samples + 1) x (windows x targets + 1) + morris_trajectories x (parameters + 1) runs,
-    or (modules + 1) with `morris_groups`.
+    Cost: at most (samples + 1) x (targets x (windows + doses + 1) + 1) + assumed_pairs x (10 + 1)
+    + morris_trajectories x (parameters + 1) runs, or (modules + 1) with `morris_groups`.
     """
-    _check_numbers(fraction, samples, morris_trajectories)
+    _check_numbers((fraction, *doses, *(() if opposite is None else (opposite,))), samples, morris_trajectories)
     name = resolve_readout(readout, model)
     chosen, missing = _resolve(model, targets)
-    windows = windows_of(model, window)[: None if all_windows else 1]
+    when = windows_of(model, window, windows)
     parameters = uncertain(model)
     if not parameters:
         raise AnalysisError(f"model {model.name!r} has no uncertain parameter; set `estimate` to true for some")
     points = max(2, round(years * ROWS_PER_YEAR) + 1)
-    options: dict[str, Any] = {"years": years, "points": points, "record": variables_for(name, model)}
-    options |= {"workers": workers, "progress": progress, "solver": solver or Solver()}
-    screen, arms = screening_model(model, chosen, windows, fraction)
-    patients = _patients(parameters, samples, seed)
-    untreated = simulate(screen, values=patients, **options)
-    keep = evaluable(untreated, name)
-    treated = simulate(screen, values={key: v[keep] for key, v in patients.items()} | arms, **options)
-    noise = 10 * float(untreated.attrs["relative_tolerance"])
-    pairs = outcomes(untreated, treated, name, list(chosen), windows)
-    ranking = _with_targets(rank_outcomes(pairs, window=windows[0].name, seed=seed, noise=noise), chosen)
-    ranking.attrs |= _provenance(model, untreated, treated) | _left_out(untreated, name, keep)
+    run = Runs(
+        {"years": years, "points": points, "solver": solver or Solver()}
+        | {"workers": workers, "executor": executor, "progress": progress, "resume": resume},
+        None if store is None else Path(store),
+    )
+    told = told_of(model, name, also)
+    arms = arms_of(model, chosen, when, fraction, doses, opposite)
+    patients = sampled_patients(parameters, samples, seed)
+    study, left_out = run_study(model, arms, patients, told, seed, run)
+    ranking = _ranking(study, told, list(chosen), when, fraction)
+    order = [str(target) for target in ranking["target"].values]
+    reasons = [_reason(chosen, target, model, opposite) for target in order]
+    extra = dose_effects(study, name, when[0].name, order) | opposite_effects(study, name, order, reasons)
+    names = [window.name for window in when]
+    extra |= also_effects(study, told.also, names, order, fraction) if told.also else {}
+    extra |= organ_effects(study, BY_ORGAN, names, order, fraction) if told.organs else {}
+    ranking = _with_targets(ranking.assign(extra).set_coords([n for n in extra if n.endswith("_reason")]), chosen)
+    ranking.attrs |= _provenance(model, study.untreated, study.treated) | left_out
     ranking.attrs |= {"fraction": fraction, "samples": samples, "seed": seed, "years": float(years), "points": points}
     ranking.attrs |= {"not_in_model": ", ".join(missing), "morris_trajectories": morris_trajectories}
+    ranking = ranking.assign_coords(window_meaning=("window", [window.meaning for window in when]))
+    if assumed_pairs:
+        ranking = _with_grounds(ranking, study, told, patients, parameters, assumed_pairs, model, run)
     if morris_trajectories:
-        groups = tuple(owner_of(p.id) for p in parameters) if morris_groups else ()
-        screening = _screening(model, parameters, name, morris_trajectories, seed, options, groups)
+        screening = screen(model, parameters, name, morris_trajectories, seed, run, by_module=morris_groups)
         attrs = ranking.attrs | screening.attrs
         ranking = ranking.merge(screening)
         ranking.attrs = attrs
     return ranking
 
 
-def _check_numbers(fraction: float, samples: int, morris_trajectories: int) -> None:
-    if not 0 < fraction <= 1:
-        raise AnalysisError(f"fraction is {fraction!r}; give a share above 0 and at most 1 (0.9 blocks 90 %)")
+def _reason(chosen: Mapping[Target, Signs], target: str, model: Model, opposite: float | None) -> str:
+    if opposite is None:
+        return "not computed"
+    acts = next(acts for known, acts in chosen.items() if known.target == target)
+    return beyond(acts, model, opposite) or "ok"
+
+
+def _with_grounds(
+    ranking: xr.Dataset,
+    study: Study,
+    told: Told,
+    patients: dict[str, xr.DataArray],
+    parameters: tuple[Parameter, ...],
+    pairs: int,
+    model: Model,
+    run: Runs,
+) -> xr.Dataset:
+    """Add the share of the effects of the leading targets that rests on assumed numbers."""
+    import numpy as np
+    import xarray as xr
+
+    leading = [str(name) for name in ranking["target"].values[:LEADING]]
+    first = study.arms[: ranking.sizes["target"] * ranking.sizes["window"]]
+    arms = tuple(arm for arm in first if arm.target in leading and arm.window.name == ranking.attrs["window"])
+    kept = study.untreated["patient"].values[: pairs + 1]
+    chosen = {key: value.sel(patient=kept) for key, value in patients.items()}
+    others = partners(chosen, parameters, study.seed)
+    others = {key: xr.concat([chosen[key][:1], value], dim="patient") for key, value in others.items()}
+    second, _ = run_study(model, arms, others, told, study.seed, run, part="_partners", fewest=0)
+    mine = study.change(told.main, [study.arms.index(arm) for arm in arms]).sel(patient=kept).values[1:]
+    theirs = second.change(told.main, range(len(arms))).reindex(patient=kept).values[1:]
+    found = shares(mine, theirs, study.seed)
+    helps = -1 if ranking.attrs["better"] == "lower" else 1
+    order = [arm.target for arm in arms]
+    for name, values in found.items():
+        column = np.full(ranking.sizes["target"], np.nan)
+        column[[list(ranking["target"].values).index(target) for target in order]] = values
+        ranking[name] = ("target", column)
+    ranking.attrs |= flips(helps * mine, helps * theirs)
+    return ranking
+
+
+def _ranking(study: Study, told: Told, targets: list[Target], windows: list[Window], fraction: float) -> xr.Dataset:
+    """Rank by the arms of the main fraction."""
+    import numpy as np
+    import xarray as xr
+
+    names = [window.name for window in windows]
+    places = list(range(len(windows) * len(targets)))  # `arms_of` begins with windows x targets
+    ids = [target.target for target in targets]
+
+    def cube(readout: str) -> xr.DataArray:
+        flat = study.after(readout, places)
+        shape = (flat.sizes["patient"], len(names), len(ids))
+        dims = ("patient", "window", "target")
+        coords = {"patient": flat["patient"].values, "window": names, "target": ids}
+        reasons = np.reshape(flat["reason"].values, shape)
+        return xr.DataArray(np.reshape(flat.values, shape), coords, dims, attrs=flat.attrs).assign_coords(
+            reason=(dims, reasons)
+        )
+
+    outcomes = Outcomes(
+        readout=told.main,
+        untreated=study.before(told.main),
+        treated=cube(told.main),
+        hazard_untreated=study.before(told.hazard),
+        hazard_treated=cube(told.hazard),
+    )
+    return rank_outcomes(outcomes, window=names[0], seed=study.seed, noise=study.noise)
+
+
+def _check_numbers(fractions: Sequence[float], samples: int, morris_trajectories: int) -> None:
+    for fraction in fractions:
+        if not 0 < fraction <= 1:
+            raise AnalysisError(f"fraction is {fraction!r}; give a share above 0 and at most 1 (0.9 blocks 90 %)")
     if samples < 10:
         raise AnalysisError(f"samples is {samples}; a ranking needs at least 10 patients, better 50 or more")
     if morris_trajectories == 1 or morris_trajectories < 0:
@@ -164,26 +271,6 @@ def _resolve(model: Model, targets: Sequence[str | Target] | None) -> tuple[dict
     return chosen, missing
 
 
-def _patients(parameters: Iterable[Parameter], samples: int, seed: int) -> dict[str, xr.DataArray]:
-    """Draw patients; patient 0 has the nominal value of every parameter."""
-    import numpy as np
-    import xarray as xr
-
-    chosen = tuple(parameters)
-    drawn = sample(chosen, samples, seed)
-    number = {"patient": np.arange(samples + 1)}
-    return {
-        p.id: xr.DataArray(np.concatenate([[p.nominal], drawn[p.id]]), coords=number, dims="patient") for p in chosen
-    }
-
-
-def _left_out(untreated: xr.Dataset, name: str, keep: NDArray[np.bool_]) -> dict[str, Any]:
-    """Count the sampled patients that were treated, and say why the others were not."""
-    reasons = compute_readout(untreated, name)["reason"].values
-    counts = Counter(str(reason) for reason in reasons[1:] if reason != "ok")
-    return {"patients": int(keep.sum()) - 1, "reasons_untreated": json.dumps(dict(counts.most_common()))}
-
-
 def _with_targets(ranking: xr.Dataset, chosen: dict[Target, Signs]) -> xr.Dataset:
     """Add the columns of the target table, and the constants of this model on which each target acts."""
     by_id = {target.target: (target, acts) for target, acts in chosen.items()}
@@ -200,41 +287,6 @@ def _with_targets(ranking: xr.Dataset, chosen: dict[Target, Signs]) -> xr.Datase
         "acts_on": ["; ".join(f"{name} {sign}" for name, sign in acts) for _, acts in order],
     }
     return ranking.assign_coords({name: ("target", values) for name, values in columns.items()})
-
-
-def _screening(
-    model: Model,
-    parameters: tuple[Parameter, ...],
-    name: str,
-    trajectories: int,
-    seed: int,
-    options: dict[str, Any],
-    groups: tuple[str, ...] = (),
-) -> xr.Dataset:
-    """Morris screening of the untreated model, with unit and evidence of every parameter."""
-    import numpy as np
-    import xarray as xr
-
-    design = morris_design(parameters, trajectories, seed=seed, groups=groups)
-    values = {key: xr.DataArray(column, dims="run") for key, column in design.values().items()}
-    runs = simulate(model, values=values, **options)
-    output = compute_readout(runs, name)
-    finite = np.abs(output.values[np.isfinite(output.values)])
-    noise = 10 * float(runs.attrs["relative_tolerance"]) * float(finite.max(initial=0.0))
-    effects = morris_effects(design, output.values, noise=noise)
-    reasons = Counter(str(reason) for reason in output["reason"].values if reason != "ok")
-    attrs = {f"morris_{key}": value for key, value in effects.attrs.items()}
-    attrs |= {"morris_runs": int(output.size), "morris_reasons": json.dumps(dict(reasons.most_common()))}
-    effects.attrs = attrs
-    if groups:
-        return effects
-    columns = {
-        "evidence": [p.evidence for p in parameters],
-        "parameter_name": [p.name for p in parameters],
-        "parameter_unit": [p.unit for p in parameters],
-        "parameter_note": [p.note for p in parameters],
-    }
-    return effects.assign_coords({key: ("parameter", column) for key, column in columns.items()})
 
 
 def _provenance(model: Model, *parts: xr.Dataset) -> dict[str, Any]:

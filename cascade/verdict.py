@@ -6,45 +6,14 @@ import json
 import math
 from typing import TYPE_CHECKING, Any
 
+from cascade._words import effect_text, number, percent
+
 if TYPE_CHECKING:
     import xarray as xr
 
     from cascade.specs import Model
 
 _WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-
-
-def number(value: float, digits: int = 3) -> str:
-    """Write a number for a reader: few digits, a true minus sign, a dash for what is missing."""
-    if not math.isfinite(value):
-        return "–"
-    return f"{value:.{digits}g}".replace("-", "−")
-
-
-def percent(value: float) -> str:
-    """Write a share as a percentage."""
-    if not math.isfinite(value):
-        return "–"
-    if 0 < abs(value) < 0.01 or 0.99 < abs(value) < 1:
-        return f"{100 * value:.1f} %".replace("-", "−")
-    return f"{100 * value:.0f} %".replace("-", "−")
-
-
-def effect_text(value: float, scale: str, unit: str) -> str:
-    """Write an effect: percentage points of a probability, a ratio on the log scale, else a number with its unit."""
-    if not math.isfinite(value):
-        return "–"
-    if scale == "log_ratio":
-        return "×" + number(math.exp(value))
-    if unit == "dimensionless":
-        return points(value)
-    return f"{number(value)} {unit}"
-
-
-def points(value: float) -> str:
-    """Write a difference of probabilities in percentage points; what rounds to nothing has no sign."""
-    shown = f"{100 * value:+.1f}" if abs(value) >= 0.01 else f"{100 * value:+.2f}"
-    return "0" if float(shown) == 0 else shown.replace("-", "−")
 
 
 def effect_header(ranking: xr.Dataset) -> str:
@@ -84,6 +53,11 @@ def rows(ranking: xr.Dataset) -> list[dict[str, Any]]:
                 "hazard_ratio": number(value["hazard_ratio_median"], 2),
                 "p_relevant": percent(value["p_relevant"]),
                 "patients_top": percent(value["patients_top"]),
+                "p_first": percent(value["p_first"]),
+                "p_top": percent(value["p_top"]),
+                "direction": direction(str(row["acts_on"].item())),
+                "opposite": effect_text(value.get("opposite_effect", math.nan), scale, unit),
+                "assumed_share": percent(value.get("assumed_share", math.nan)),
                 "missing": percent(value["missing_share"]),
                 "others": [
                     effect_text(float(ranking["effect_mean"].sel(window=w)[index]), scale, unit) for w in others
@@ -112,10 +86,12 @@ def sentences(ranking: xr.Dataset) -> list[str]:
         said.append("The first place is settled: no other target comes within the paired 95 % interval.")
     share = percent(float(best["patients_top"]))
     said.append(f"It is among the best {ranking.attrs['top']} targets in {share} of the patients.")
+    said.append(top_settled(ranking, ranked))
     following = [str(name) for name in ranked["target_name"].values[ranked["group"].values == 2]]
     if following:
         said.append(f"Next {'comes' if len(following) == 1 else 'come, tied with each other,'} {_join(following)}.")
     said += _other_windows(ranking)
+    said += _assumed_share(ranking, best)
     harmful = ranked.isel(target=helps * ranked["effect_upper" if helps > 0 else "effect_lower"].values < 0)
     if harmful.sizes["target"]:
         said.append(f"Treatment makes it worse for {_join([str(n) for n in harmful['target_name'].values[::-1]])}.")
@@ -137,6 +113,32 @@ def _first(ranking: xr.Dataset, best: xr.Dataset) -> str:
     )
 
 
+def top_settled(ranking: xr.Dataset, ranked: xr.Dataset, confidence: float = 0.95) -> str:
+    """Say whether the set of the best targets is settled: every one of them is among the best with this confidence."""
+    top = min(int(ranking.attrs["top"]), ranked.sizes["target"])
+    chances = ranked["p_top"].values[:top]
+    weakest = int(chances.argmin())
+    if (chances >= confidence).all():
+        return f"The best {top} are settled: each is among them with at least {percent(confidence)}."
+    name = str(ranked["target_name"].values[weakest])
+    return (
+        f"The best {top} are not settled: {name} is among them with {percent(float(chances[weakest]))} only; more"
+        " patients may tell."
+    )
+
+
+def _assumed_share(ranking: xr.Dataset, best: xr.Dataset) -> list[str]:
+    """Say how far the verdict rests on numbers that nobody has measured."""
+    if "assumed_share" not in best or not math.isfinite(float(best["assumed_share"])):
+        return []
+    share, low, high = (percent(float(best[f"assumed_share{end}"])) for end in ("", "_lower", "_upper"))
+    said = f"Assumed numbers make {share} of the variance of its effect between patients ({low} to {high})"
+    flips = float(ranking.attrs.get("verdict_flips", math.nan))
+    if math.isfinite(flips):
+        said += f"; when they are drawn anew, another target is the best in {percent(flips)} of the patients"
+    return [said + "."]
+
+
 def _other_windows(ranking: xr.Dataset) -> list[str]:
     """Say which target comes first when treatment is given at another time."""
     said = []
@@ -151,15 +153,18 @@ def _other_windows(ranking: xr.Dataset) -> list[str]:
     return said
 
 
+def direction(acts_on: str) -> str:
+    """Say what a drug does to its constants: block, boost, or both."""
+    signs = {text.strip()[-1:] for text in acts_on.split(";")}
+    return {frozenset("-"): "block", frozenset("+"): "boost"}.get(frozenset(signs), "both")
+
+
 def _action(best: xr.Dataset, fraction: float) -> str:
     """Say what is done to a target: blocked, boosted, or both."""
-    name, signs = (
-        str(best["target_name"].item()),
-        {text.strip()[-1:] for text in str(best["acts_on"].item()).split(";")},
-    )
-    if signs == {"-"}:
+    name, done = str(best["target_name"].item()), direction(str(best["acts_on"].item()))
+    if done == "block":
         return f"Blocking {percent(fraction)} of {name}"
-    if signs == {"+"}:
+    if done == "boost":
         return f"Boosting {name} by {percent(fraction)}"
     return f"Acting on {name} (by {percent(fraction)})"
 

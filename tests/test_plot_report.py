@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from cascade import plot
+from cascade import plot, plot_ranking
 from cascade._style import unit_label
+from cascade._words import effect_text, number, percent
 from cascade.errors import AnalysisError, UnknownNameError
 from cascade.report import safe_cell, write_report
 from cascade.specs import Model, Parameter, Wire
-from cascade.verdict import effect_text, number, percent, sentences
+from cascade.verdict import sentences
 from cascade.wiring import draw_wiring
 
 ORGANS = ("bone", "lung", "liver")
@@ -57,7 +58,7 @@ def make_ranking(model: Model, mean: tuple[float, ...] = (-0.12, -0.11, -0.02, 0
         "effect_mean": effect, "effect_median": effect, "effect_lower": effect - 0.01, "effect_upper": effect + 0.01,
         "log_hazard_ratio_mean": effect * 9, "log_hazard_ratio_lower": effect * 9, "log_hazard_ratio_upper": effect * 9,
         "hazard_ratio_median": np.exp(effect * 9), "p_relevant": ranks / 10, "rank": ranks,
-        "rank_lower": np.maximum(ranks - 1, 1), "rank_upper": ranks + 1, "p_top": ranks / 10,
+        "rank_lower": np.maximum(ranks - 1, 1), "rank_upper": ranks + 1, "p_top": ranks / 10, "p_first": ranks / 10,
         "patients_top": ranks / 10,
         "group": np.array([[1, 1], [1, 1], [2, 2], [3, 3]])[: len(mean)].astype(float), "missing_share": ranks * 0,
         "failed_share": ranks * 0, "nominal_effect": effect,
@@ -74,6 +75,16 @@ def make_ranking(model: Model, mean: tuple[float, ...] = (-0.12, -0.11, -0.02, 0
     dataset = xr.Dataset({name: (both, values) for name, values in data.items()}, coords=coords)
     for name, values in {"mu_star": [0.1, 0.2, 0.3], "mu": [0.1, -0.2, 0], "sigma": [0.0, 0.1, 0.5]}.items():
         dataset[name] = ("parameter", values)
+    for name, values in {"dose_effect": mean, "opposite_effect": -np.array(mean), "organ_effect": mean}.items():
+        dims = {"dose_effect": ("target", "fraction"), "organ_effect": ("target", "window", "organ")}.get(
+            name, ("target",)
+        )
+        wide = np.multiply.outer(np.array(values), np.ones([2] * (len(dims) - 1)))
+        for end, shift in (("", 0.0), ("_lower", -0.01), ("_upper", 0.01)):
+            dataset[f"{name}{end}"] = (dims, wide + shift)
+    dataset = dataset.assign_coords(
+        fraction=[0.5, 0.9], organ=["bone", "lung"], window_meaning=("window", ["after", "always"])
+    )
     dataset["mu_star_confidence"] = ("parameter", [0.01, 0.02, 0.03])
     dataset["untreated"] = ("patient", np.full(11, 0.3))
     dataset.attrs = {
@@ -215,11 +226,45 @@ def folder(model: Model, untreated: xr.Dataset, tmp_path_factory: pytest.TempPat
     return folder
 
 
+def test_windows_and_organs_show_every_number(model: Model) -> None:
+    ranking = make_ranking(model)
+    axis = plot_ranking.windows(ranking)
+    assert [label.get_text() for label in axis.get_xticklabels()] == ["adjuvant", "lifelong"]
+    assert [text.get_text() for text in axis.texts][:2] == ["−12.0", "−12.0"]
+    where = plot_ranking.organs(ranking)
+    assert where.texts[0].get_text() == "×0.887"  # exp(-0.12)
+    with pytest.raises(AnalysisError, match="no organs"):
+        plot_ranking.organs(ranking.drop_dims("organ"))
+
+
+def test_effects_that_may_be_none_are_gray(model: Model) -> None:
+    ranking = make_ranking(model, (-0.12, -0.005, -0.02, 0.03))
+    colors = [text.get_color() for text in plot_ranking.windows(ranking).texts]
+    assert colors[2] == "#999999" and colors[4] == "#222222"
+
+
+def test_doses_are_drawn_with_the_reverse(model: Model) -> None:
+    axis = plot_ranking.doses(make_ranking(model))
+    labels = [text.get_text() for text in axis.get_legend().get_texts()]
+    assert labels == ["drug, 50 %", "drug, 90 %", "the reverse"]
+
+
+def test_convergence_marks_where_it_settled() -> None:
+    history = xr.Dataset(
+        {name: (("runs", "name"), np.array([[0.5, 0.1], [0.4, 0.2]]) + shift)
+         for name, shift in (("index", 0.0), ("index_lower", -0.1), ("index_upper", 0.1))},
+        coords={"runs": [100, 200], "name": ["a", "b"]},
+    )  # fmt: skip
+    history["settled"] = ("runs", [False, True])
+    axis = plot_ranking.convergence(history)
+    assert "settled" in axis.texts[0].get_text() and axis.texts[0].get_position()[0] == 200
+
+
 def test_report_is_one_self_contained_page(folder: Path) -> None:
     page = (folder / "report.html").read_text()
     assert not re.findall(r"""(?:src|href)=["'](?!data:)""", page)
     assert not re.findall(r"https?://|@import|url\(", page)
-    assert page.count("data:image/png;base64,") == 4
+    assert page.count("data:image/png;base64,") == 7
     assert "This is a research model, not for treatment decisions." in page
     assert "cascade rank small --seed 1" in page and "2 of 99 runs" in page
 
@@ -232,7 +277,7 @@ def test_report_escapes_what_it_prints(folder: Path) -> None:
 
 def test_report_writes_figures_and_tables(folder: Path, model: Model) -> None:
     assert {path.name for path in (folder / "figures").iterdir()} == {
-        "forest.png", "morris.png", "untreated.png", "wiring.png",
+        "doses.png", "forest.png", "morris.png", "organs.png", "untreated.png", "windows.png", "wiring.png",
     }  # fmt: skip
     with (folder / "ranking.csv").open() as file:
         table = list(csv.DictReader(file))
@@ -252,9 +297,9 @@ def test_report_refuses_another_model(model: Model, untreated: xr.Dataset, tmp_p
 
 def test_report_of_a_single_module_without_screening(untreated: xr.Dataset, tmp_path: Path) -> None:
     alone = Model(name="one", flat="<sbml/>", parameters=(), ids={}, instances={"one": "one"})
-    ranking = make_ranking(alone).drop_dims("parameter")
+    ranking = make_ranking(alone).drop_dims(["parameter", "organ"])
     page = write_report(tmp_path, alone, ranking, untreated, "x").read_text()
-    assert page.count("data:image/png;base64,") == 2 and "Morris" not in page
+    assert page.count("data:image/png;base64,") == 4 and "Morris" not in page and "Where" not in page
 
 
 def test_report_of_a_ranking_without_any_result(model: Model, untreated: xr.Dataset, tmp_path: Path) -> None:

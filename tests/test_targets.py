@@ -173,6 +173,7 @@ def operated() -> xr.Dataset:
     return rank_targets(
         model, "p_overt_5y", targets=block("k_before", "k_after"), samples=40, years=6, seed=1, workers=1,
         morris_trajectories=6, fraction=0.8,
+        windows=["lifelong", "prevention", "metastatic", (0, 300, "primary_tumor__t_surgery")],
     )  # fmt: skip
 
 
@@ -187,6 +188,46 @@ def test_adjuvant_treatment_acts_after_surgery_only(operated: xr.Dataset) -> Non
     assert ratio == pytest.approx(0.2, rel=1e-3)
 
 
+def test_windows_act_when_they_say(operated: xr.Dataset) -> None:
+    after = operated["nominal_effect"].sel(target="t_k_after")
+    assert after.sel(window="prevention") == 0  # it ends with the operation, before the hazard begins
+    assert after.sel(window="lifelong").item() == pytest.approx(after.sel(window="adjuvant").item(), rel=1e-3)
+    hazard = 1e-4 * 5 * 365.25
+    early = math.exp(-hazard) - math.exp(-hazard + 0.8 * 1e-4 * 300)
+    assert after.sel(window="day 0 to 300 after primary_tumor__t_surgery").item() == pytest.approx(early, rel=1e-3)
+    # Of the recurrences within the horizon, half have come by the start of the metastatic window.
+    horizon = 1e-4 * (6 * 365.25 - 100)
+    start = -math.log1p(-0.5 * -math.expm1(-horizon)) / 1e-4
+    late = math.exp(-hazard) - math.exp(-hazard + 0.8 * 1e-4 * (5 * 365.25 - start))
+    assert after.sel(window="metastatic").item() == pytest.approx(late, rel=2e-3)
+
+
+def test_prevention_ends_at_the_own_operation(operated: xr.Dataset) -> None:
+    # Growth at a fifth puts surgery off to day 500 in the nominal patient: five years later is day 2,326 of 2,191.
+    reason = operated["reason"].sel(window="prevention", target="t_k_before", patient=0)
+    assert "horizon ends" in str(reason.item())
+
+
+def test_other_doses_and_the_reverse_are_told(operated: xr.Dataset) -> None:
+    main = operated.sel(target="t_k_after")
+    assert operated["fraction"].values.tolist() == [0.5, 0.8]
+    assert main["dose_effect"].values[0] > main["dose_effect"].values[1]  # a larger dose averts more
+    assert main["dose_effect"].values[1] == main["effect_mean"].sel(window="adjuvant").item()
+    assert main["opposite_effect"] > 0 and main["opposite_reason"] == "ok"
+    assert operated["opposite_effect"].sel(target="t_k_before") == 0
+
+
+def test_the_share_of_assumed_numbers_is_told(operated: xr.Dataset) -> None:
+    share = operated["assumed_share"].sel(target="t_k_after")  # k_after alone decides, and it is assumed
+    assert (
+        operated["assumed_share_lower"].sel(target="t_k_after")
+        <= 1
+        <= operated["assumed_share_upper"].sel(target="t_k_after")
+    )
+    assert share == pytest.approx(1, abs=0.5)
+    assert operated.attrs["verdict_pairs"] > 20
+
+
 def test_patients_without_surgery_are_missing_with_a_reason(operated: xr.Dataset) -> None:
     lifelong = operated.sel(window="lifelong", target="t_k_before")
     # 80 % slower growth postpones surgery from day 100 to day 500 or later: too late for five years of follow-up.
@@ -194,7 +235,7 @@ def test_patients_without_surgery_are_missing_with_a_reason(operated: xr.Dataset
     assert np.isnan(lifelong["rank"])
     reasons = json.loads(operated.attrs["reasons"])
     assert reasons["the horizon ends less than 5 years after surgery"] == int(
-        np.isnan(operated["treated"].isel(patient=slice(1, None))).sum()
+        (operated["reason"].isel(patient=slice(1, None)) == "the horizon ends less than 5 years after surgery").sum()
     )
 
 

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from cascade.cli import _export, _models, _ranking, _runs, _validation
+from cascade.cli import _analysis, _export, _models, _ranking, _runs, _validation
 from cascade.errors import CascadeError
 
 __all__ = ["app", "main"]
@@ -21,7 +21,7 @@ app = typer.Typer(
     epilog="NAME is a shipped module or composition (`cascade list`) or the path of a folder of your own.",
 )
 # In the order of the help. Older versions of typer cannot `add_typer` without a name.
-for _part in (_models, _validation, _runs, _ranking, _export):
+for _part in (_models, _validation, _runs, _ranking, _analysis, _export):
     app.registered_commands += _part.commands.registered_commands
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -97,6 +100,18 @@ def check_folder(folder: Path) -> None:
         raise CascadeError(f"cannot write into {folder}: it is a file; give a folder with --out")
     if not folder.parent.is_dir():
         raise CascadeError(f"cannot make {folder}: the folder {folder.parent} does not exist; make it first")
+
+
+@contextmanager
+def cluster(address: str | None) -> Iterator[Executor | None]:
+    """Connect to a Dask cluster for the time of a command, or to nothing."""
+    if address is None:
+        yield None
+        return
+    from cascade.cluster import connect
+
+    with connect(address) as executor:
+        yield executor
 
 
 def say(data: Any, as_json: bool, text: str) -> None:

@@ -5,38 +5,54 @@ from __future__ import annotations
 import csv
 import json
 import shlex
+import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
 import cascade
-from cascade.cli._options import Index, Json, Name, Structure, check_folder, model_of
+from cascade.cli._options import Index, Json, Name, Structure, check_folder, cluster, model_of
+from cascade.errors import CascadeError
 
 commands = typer.Typer()
 
 
 @commands.command(
     epilog="Examples: `cascade rank breast --quick --out rank`, `cascade rank breast --readout p_overt_10y`, "
+    "`cascade rank breast --quick --window neoadjuvant`, `cascade rank breast --out rank --resume` (after a stop), "
     "`cascade rank breast --quick --index organ=bone,lung,liver`"
 )
 def rank(
     name: Name,
-    out: Annotated[Path, typer.Option(help="Folder for ranking.csv, ranking.nc, figures and report.html.")] = Path(
-        "rank"
-    ),
+    out: Annotated[
+        Path, typer.Option(help="Folder for ranking.csv, ranking.nc, figures, report.html and the runs.")
+    ] = Path("rank"),
     readout: Annotated[str, typer.Option(help="What a target should lower; an unknown name lists all.")] = "p_overt_5y",
     quick: Annotated[bool, typer.Option("--quick", help="A first answer within minutes on two cores.")] = False,
     fraction: Annotated[float, typer.Option(help="How much of a target's effect is blocked, 0 to 1.")] = 0.9,
     samples: Annotated[int | None, typer.Option(help="Virtual patients (parameter sets).")] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random number.")] = 1,
     window: Annotated[
-        str | None, typer.Option(help="adjuvant (from surgery on) or lifelong: what sorts; --quick computes only this.")
+        str | None,
+        typer.Option(
+            help="adjuvant (from surgery on), neoadjuvant, prevention, metastatic or lifelong: what sorts;"
+            " --quick computes only this."
+        ),
+    ] = None,
+    target: Annotated[
+        list[str] | None, typer.Option("--target", metavar="ID", help="Rank only these targets (repeat the option).")
     ] = None,
     workers: Annotated[
         int | None, typer.Option(help="Worker processes; chosen by the size of the job if left out.")
     ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Make the runs on a Dask cluster: tcp://HOST:PORT.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a study that was stopped.")] = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Throw away a study that was stopped.")] = False,
     index: Index = None,
     structure: Structure = None,
     as_json: Json = False,
@@ -45,20 +61,23 @@ def rank(
     check_folder(out)
     model = model_of(name, index, structure)
     effort = _QUICK if quick else _FULL
-    ranking = cascade.rank_targets(
-        model,
-        readout,
-        fraction=fraction,
-        samples=samples or effort.samples,
-        seed=seed,
-        window=window,
-        all_windows=effort.all_windows,
-        morris_trajectories=effort.trajectories,
-        morris_groups=effort.groups,
-        workers=workers,
-        solver=cascade.Solver(relative_tolerance=effort.tolerance, absolute_tolerance=effort.resolution),
-        progress=not as_json,
-    )
+    runs = _runs_folder(out, resume, restart)
+    with cluster(scheduler) as executor:
+        ranking = cascade.rank_targets(
+            model,
+            readout,
+            targets=target,
+            fraction=fraction,
+            samples=samples or effort.samples,
+            seed=seed,
+            window=window,
+            workers=workers,
+            executor=executor,
+            store=runs,
+            resume=runs.exists(),
+            progress=not as_json,
+            **effort.options,
+        )
     untreated = cascade.simulate(model, years=float(ranking.attrs["years"]), points=int(ranking.attrs["points"]))
     page = cascade.write_report(out, model, ranking, untreated, "cascade " + shlex.join(sys.argv[1:]))
     if as_json:
@@ -67,18 +86,43 @@ def rank(
         typer.echo(f"wrote {page}")
 
 
+def _runs_folder(out: Path, resume: bool, restart: bool) -> Path:
+    """Return the folder of the runs; those of a finished study make room, those of a stopped one only if asked."""
+    runs, page = out / "runs", out / "report.html"
+    if resume or not runs.exists():
+        return runs
+    if not page.exists() and not restart:
+        raise CascadeError(
+            f"{runs} holds a study that was not finished: --resume goes on with it, --restart begins anew, --out gives"
+            " another folder"
+        )
+    page.unlink(missing_ok=True)
+    shutil.rmtree(runs)
+    return runs
+
+
 class _Effort(NamedTuple):
     samples: int
-    trajectories: int
-    tolerance: float
-    resolution: float
-    all_windows: bool
-    groups: bool
+    options: Mapping[str, Any]
 
 
 # The effect of a target is judged to a percent; a run at 1e-4 is good to about 1e-4 of its value.
-_QUICK = _Effort(samples=20, trajectories=8, tolerance=1e-4, resolution=1e-6, all_windows=False, groups=True)
-_FULL = _Effort(samples=200, trajectories=20, tolerance=1e-5, resolution=1e-9, all_windows=True, groups=False)
+_QUICK = _Effort(
+    samples=20,
+    options={
+        "windows": [],
+        "doses": [],
+        "opposite": None,
+        "assumed_pairs": 0,
+        "morris_trajectories": 8,
+        "morris_groups": True,
+        "solver": cascade.Solver(relative_tolerance=1e-4, absolute_tolerance=1e-6),
+    },
+)
+_FULL = _Effort(
+    samples=100,
+    options={"morris_trajectories": 20, "solver": cascade.Solver(relative_tolerance=1e-5, absolute_tolerance=1e-9)},
+)
 
 
 def _rows(path: Path) -> list[dict[str, str]]:

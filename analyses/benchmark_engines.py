@@ -1,0 +1,241 @@
+"""How long does an answer take, against the ways that people have without this library?
+
+Four comparisons, each within one run on one machine, printed as ratios of medians; seconds depend on the machine,
+ratios hardly do.
+
+(a) A sensitivity study of a composed model on one core, against the loop that a tellurium user writes: `resetToOrigin`,
+    parameters set by name, `simulate`, one number kept.
+(b) One run of the same SBML at the same tolerances, against COPASI and AMICI where they are installed.
+(c) Runs until the ten most important parameters are settled, against a Saltelli design of fixed size.
+(d) Two worker processes against one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+import cascade
+from cascade.evaluate import evaluate
+from cascade.sensitivity import sample_design, uncertain
+
+YEARS, ROWS = 15.0, 181
+READOUT, VARIABLE = "final:endpoints__h_since_surgery", "endpoints__h_since_surgery"
+SOLVER = cascade.Solver(relative_tolerance=1e-6, absolute_tolerance=1e-9)
+
+TELLURIUM = """
+import json, sys, time
+import numpy as np
+import tellurium as te
+ask = json.load(open(sys.argv[1]))
+table = np.load(ask["table"])
+begin = time.perf_counter()
+r = te.loadSBMLModel(ask["sbml"])
+load = time.perf_counter() - begin
+r.integrator.relative_tolerance = ask["rtol"]
+r.integrator.absolute_tolerance = ask["atol"]
+target = r.model if ask["by_model"] else r
+output = []
+begin = time.perf_counter()
+for row in table:
+    r.resetToOrigin()
+    for name, value in zip(ask["ids"], row):
+        target[name] = value
+    try:
+        output.append(r.simulate(0, ask["days"], ask["points"], ["time", ask["variable"]])[-1, 1])
+    except RuntimeError:
+        output.append(float("nan"))
+print(json.dumps({"seconds": time.perf_counter() - begin, "load": load, "output": output}))
+"""
+
+COPASI = """
+import json, sys, time
+import basico
+ask = json.load(open(sys.argv[1]))
+basico.load_model(ask["sbml"])
+known = basico.get_parameters()
+name = f"Values[{known.index[known['sbml_id'] == ask['variable']][0]}]"
+times = []
+for _ in range(ask["repeats"] + 1):
+    begin = time.perf_counter()
+    basico.run_time_course_with_output(["Time", name], duration=ask["days"], intervals=ask["points"] - 1,
+                                       r_tol=ask["rtol"], a_tol=ask["atol"], max_steps=1000000, use_initial_values=True)
+    times.append(time.perf_counter() - begin)
+print(json.dumps({"times": times[1:]}))
+"""
+
+AMICI = """
+import json, sys, time, importlib
+import amici
+ask = json.load(open(sys.argv[1]))
+folder = ask["sbml"] + "_amici"
+begin = time.perf_counter()
+amici.SbmlImporter(ask["sbml"]).sbml2amici("compared", folder, verbose=False)
+build = time.perf_counter() - begin
+model = amici.import_model_module("compared", folder).getModel()
+model.setTimepoints([ask["days"] * i / (ask["points"] - 1) for i in range(ask["points"])])
+solver = model.getSolver()
+solver.setRelativeTolerance(ask["rtol"]); solver.setAbsoluteTolerance(ask["atol"]); solver.setMaxSteps(1000000)
+times = []
+for _ in range(ask["repeats"] + 1):
+    begin = time.perf_counter()
+    amici.runAmiciSimulation(model, solver)
+    times.append(time.perf_counter() - begin)
+print(json.dumps({"times": times[1:], "build": build}))
+"""
+
+
+def child(code: str, ask: dict[str, Any], folder: Path) -> dict[str, Any] | None:
+    """Run a competitor in a process of its own; None if it fails, with its last line printed."""
+    question = folder / "ask.json"
+    question.write_text(json.dumps(ask))
+    done = subprocess.run([sys.executable, "-c", code, str(question)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(f"  failed: {done.stderr.strip().splitlines()[-1][:200] if done.stderr.strip() else done.returncode}")
+        return None
+    found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
+
+
+def asked(model: cascade.Model, folder: Path) -> dict[str, Any]:
+    """Write the flat SBML, and what all competitors are asked."""
+    path = folder / "model.xml"
+    path.write_text(model.flat, encoding="utf-8")
+    return {
+        "sbml": str(path),
+        "variable": VARIABLE,
+        "days": YEARS * 365.25,
+        "points": ROWS,
+        "rtol": SOLVER.relative_tolerance,
+        "atol": SOLVER.absolute_tolerance,
+    }
+
+
+def against_tellurium(name: str, runs: int, repeats: int, folder: Path) -> None:
+    """(a) The same sample of all uncertain parameters, in one process each."""
+    model = cascade.compose(cascade.load_composition(name))
+    design = sample_design(uncertain(model), runs, seed=1)
+    values = design.values()
+    table = np.stack([values[p.id].values for p in design.parameters], axis=1)
+    np.save(folder / "table.npy", table)
+    ask = asked(model, folder) | {"ids": [p.id for p in design.parameters], "table": str(folder / "table.npy")}
+    evaluate(model, {}, [READOUT], years=YEARS, points=ROWS, solver=SOLVER, workers=1)  # imports are not counted
+    ours: list[float] = []
+    theirs: dict[bool, list[float]] = {False: [], True: []}
+    for _ in range(repeats):
+        spent, found = seconds(
+            lambda: evaluate(model, design, [READOUT], years=YEARS, points=ROWS, solver=SOLVER, workers=1)
+        )
+        ours.append(spent)
+        for by_model, times in theirs.items():
+            other = child(TELLURIUM, ask | {"by_model": by_model}, folder)
+            if other is None:
+                return
+            times.append(other["seconds"] + other["load"])
+            if by_model:
+                compare(found[READOUT].values, np.array(other["output"]))
+    mine = statistics.median(ours)
+    ratios = {by_model: statistics.median(times) / mine for by_model, times in theirs.items()}
+    print(
+        f"(a) {name}, {runs} runs of {len(design.parameters)} parameters, one core, loading included:"
+        f" {ratios[False]:.1f} times as fast as the loop with r[name] = value, {ratios[True]:.1f} times as fast as with"
+        f" r.model[name] = value ({1e3 * mine / runs:.0f} ms a run here)"
+    )
+
+
+def compare(mine: np.ndarray, loop: np.ndarray) -> None:
+    """Say in how many runs the loop got another number: it leaves start values as they were."""
+    both = np.isfinite(mine) & np.isfinite(loop) & (mine > 1e-9)
+    apart = np.abs(loop[both] / mine[both] - 1)
+    print(
+        f"    runs without a result: {np.isnan(mine).sum()} here, {np.isnan(loop).sum()} in the loop; of {both.sum()}"
+        f" hazards {np.sum(apart > 1e-3)} differ by more than 0.1 %, at most {100 * apart.max(initial=0.0):.2g} %"
+    )
+
+
+def against_engines(name: str, repeats: int, folder: Path) -> None:
+    """(b) One run of the same SBML."""
+    model = cascade.compose(cascade.load_composition(name))
+    ask = asked(model, folder) | {"repeats": repeats}
+    times = []
+    for _ in range(repeats + 1):
+        begin = time.perf_counter()
+        evaluate(model, {}, [READOUT], years=YEARS, points=ROWS, solver=SOLVER, workers=1)
+        times.append(time.perf_counter() - begin)
+    ours = statistics.median(times[1:])
+    for engine, package, code in (("COPASI", "basico", COPASI), ("AMICI", "amici", AMICI)):
+        if importlib.util.find_spec(package) is None:
+            print(f"(b) {name}: {engine} is not installed")
+            continue
+        found = child(code, ask, folder)
+        if found:
+            theirs = statistics.median(found["times"])
+            built = f", which took {found['build']:.0f} s to build" if "build" in found else ""
+            print(f"(b) {name}, one run: {theirs / ours:.1f} times as fast as {engine}{built}")
+
+
+def two_workers(name: str, runs: int, repeats: int) -> None:
+    """(d) The same cohort with one and two processes."""
+    model = cascade.compose(cascade.load_composition(name))
+    cohort = {"f_metastatic_potential": xr.DataArray(np.geomspace(0.2, 5, runs), dims="patient")}
+
+    def study(workers: int) -> xr.Dataset:
+        return evaluate(model, cohort, [READOUT], years=YEARS, points=ROWS, solver=SOLVER, workers=workers)
+
+    study(1)
+    times: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(repeats):
+        results = []
+        for workers in times:
+            spent, result = seconds(lambda count=workers: study(count))  # type: ignore[misc]
+            times[workers].append(spent)
+            results.append(result)
+        if not results[0].identical(results[1]):
+            raise SystemExit("the numbers of one and two workers differ")
+    ratio = statistics.median(times[1]) / statistics.median(times[2])
+    print(f"(d) {name}, {runs} runs: two workers are {ratio:.2f} times as fast as one, their start included")
+
+
+def seconds(work: Callable[[], xr.Dataset]) -> tuple[float, xr.Dataset]:
+    """Time one piece of work."""
+    begin = time.perf_counter()
+    result = work()
+    return time.perf_counter() - begin, result
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="breast", help="name of a composition")
+    parser.add_argument("--quick", action="store_true", help="the small composition, few runs, once")
+    parser.add_argument("--only", choices=list("abcd"), action="append", help="only this comparison")
+    options = parser.parse_args(arguments)
+    name, runs, repeats = ("breast_lite", 12, 1) if options.quick else (options.model, 100, 3)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        jobs = {
+            "a": lambda: against_tellurium(name, runs, repeats, folder),
+            "b": lambda: against_engines(name, 1 if options.quick else 5, folder),
+            "d": lambda: two_workers(name, runs * (1 if options.quick else 3), repeats),
+        }
+        for letter, job in jobs.items():
+            if letter in (options.only or jobs):
+                job()
+                sys.stdout.flush()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

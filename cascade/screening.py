@@ -1,0 +1,74 @@
+"""On what a readout depends: the untreated model under a design of its uncertain parameters."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cascade.evaluate import evaluate
+from cascade.sensitivity import groups_of, morris_design, morris_effects
+from cascade.specs import Model, Parameter
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+
+@dataclass(frozen=True)
+class Runs:
+    """How the runs of a study are made (`cascade.evaluate`), and in which folder they are kept."""
+
+    options: Mapping[str, Any]
+    store: Path | None = None
+
+    def __call__(self, model: Model, values: Any, readouts: Sequence[str], part: str) -> xr.Dataset:
+        where = None if self.store is None else self.store / f"{part}.zarr"
+        return evaluate(model, values, readouts, store=where, **self.options)
+
+
+def screen(
+    model: Model,
+    parameters: tuple[Parameter, ...],
+    readout: str,
+    trajectories: int,
+    seed: int,
+    run: Runs,
+    *,
+    by_module: bool = False,
+) -> xr.Dataset:
+    """Screen the uncertain parameters of the untreated model, or its modules, by the method of Morris.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over `parameter`; with unit, evidence and note of every parameter, unless modules were screened.
+    """
+    import numpy as np
+
+    groups = groups_of(model, parameters, "modules") if by_module else None
+    design = morris_design(parameters, trajectories, seed=seed, groups=groups)
+    outputs = run(model, design, [readout], "screening")
+    output = outputs[readout].values
+    largest = np.abs(output[np.isfinite(output)]).max(initial=0.0)
+    noise = 10 * float(outputs.attrs["relative_tolerance"]) * float(largest)
+    effects = morris_effects(design, output, noise=noise)
+    reasons = Counter(str(reason) for reason in outputs[f"reason_{readout}"].values if reason != "ok")
+    attrs = {f"morris_{key}": value for key, value in effects.attrs.items()}
+    attrs |= {"morris_runs": int(output.size), "morris_reasons": json.dumps(dict(reasons.most_common()))}
+    effects.attrs = attrs
+    if by_module:
+        return effects
+    known = {p.id: p for p in parameters}
+    rows = [known.get(str(name)) for name in effects["parameter"].values]
+    columns = {
+        "evidence": [row.evidence if row else "" for row in rows],
+        "parameter_name": [
+            row.name if row else str(name) for row, name in zip(rows, effects["parameter"].values, strict=True)
+        ],
+        "parameter_unit": [row.unit if row else "" for row in rows],
+        "parameter_note": [row.note if row else "" for row in rows],
+    }
+    return effects.assign_coords({key: ("parameter", column) for key, column in columns.items()})

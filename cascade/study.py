@@ -1,0 +1,141 @@
+"""One study of targets: patients, arms, what is told of them, and the runs."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cascade._switch import switched
+from cascade.arms import (
+    MINIMUM_PATIENTS,
+    SURGERY,
+    Arm,
+    Window,
+    arm_of,
+    arm_values,
+    beyond,
+    evaluable,
+    origin_days,
+    origins_needed,
+)
+from cascade.effects import Study
+from cascade.errors import AnalysisError, UnknownNameError
+from cascade.readouts import find_readout, resolve_readout, variables_for
+from cascade.screening import Runs
+from cascade.sensitivity import sample
+from cascade.specs import Model, Parameter
+from cascade.target_table import Signs, Target
+
+if TYPE_CHECKING:
+    import numpy as np
+    import xarray as xr
+    from numpy.typing import NDArray
+
+BY_ORGAN = "n_overt_by_organ"
+"""The readout that tells where a target acts."""
+
+ALSO = ("final:endpoints__n_burden_distant",)
+"""What is told of every target beside the readout that ranks: for those who have metastases, their burden."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """Readouts of a study: the one that ranks, its hazard, others of one number, and whether organs are told."""
+
+    main: str
+    hazard: str
+    also: tuple[str, ...]
+    organs: bool
+
+    @property
+    def names(self) -> list[str]:
+        return list(dict.fromkeys((self.main, self.hazard, *self.also, *((BY_ORGAN,) if self.organs else ()))))
+
+
+def told_of(model: Model, name: str, also: Sequence[str] | None) -> Told:
+    wanted = tuple(resolve_readout(other, model) for other in also) if also is not None else _present(model, ALSO)
+    others = tuple(other for other in dict.fromkeys(wanted) if other != name)
+    return Told(name, find_readout(name).hazard or name, others, bool(_present(model, (BY_ORGAN,))))
+
+
+def _present(model: Model, names: Iterable[str]) -> tuple[str, ...]:
+    """Return the readouts of which the model has the variables."""
+    found = []
+    for name in names:
+        try:
+            variables_for(name, model)
+        except (AnalysisError, UnknownNameError):
+            continue
+        found.append(name)
+    return tuple(found)
+
+
+def arms_of(
+    model: Model,
+    chosen: Mapping[Target, Signs],
+    windows: Sequence[Window],
+    fraction: float,
+    doses: Sequence[float],
+    opposite: float | None,
+) -> tuple[Arm, ...]:
+    """Return every arm: all windows, then other doses and the reverse in the window that sorts."""
+    arms = [arm_of(target, acts, window, fraction) for window in windows for target, acts in chosen.items()]
+    for dose in dict.fromkeys(doses):
+        if dose != fraction:
+            arms += [arm_of(target, acts, windows[0], dose) for target, acts in chosen.items()]
+    if opposite is not None:
+        arms += [
+            arm_of(target, acts, windows[0], opposite, opposite=True)
+            for target, acts in chosen.items()
+            if not beyond(acts, model, opposite)
+        ]
+    return tuple(arms)
+
+
+def sampled_patients(parameters: Iterable[Parameter], samples: int, seed: int) -> dict[str, xr.DataArray]:
+    """Draw patients; patient 0 has the nominal value of every parameter."""
+    import numpy as np
+    import xarray as xr
+
+    chosen = tuple(parameters)
+    drawn = sample(chosen, samples, seed)
+    number = {"patient": np.arange(samples + 1)}
+    return {
+        p.id: xr.DataArray(np.concatenate([[p.nominal], drawn[p.id]]), coords=number, dims="patient") for p in chosen
+    }
+
+
+def run_study(
+    model: Model,
+    arms: tuple[Arm, ...],
+    patients: dict[str, xr.DataArray],
+    told: Told,
+    seed: int,
+    run: Runs,
+    *,
+    part: str = "",
+    fewest: int = MINIMUM_PATIENTS,
+) -> tuple[Study, dict[str, Any]]:
+    """Run every patient untreated, and those who have the readout in every arm; count those who have not."""
+    constants = list(dict.fromkeys(name for arm in arms for name in arm.factors))
+    switch = switched(model, constants, SURGERY if SURGERY in model.ids.values() else None)
+    needed = origins_needed((arm.window for arm in arms), model)
+    names = dict.fromkeys((*told.names, *(name for names in needed.values() for name in names)))
+    untreated = run(switch, patients, list(names), f"untreated{part}")
+    keep = evaluable(untreated[told.main], untreated[f"reason_{told.main}"].values, told.main, fewest)
+    kept = untreated.isel(patient=keep)
+    values = {key: value[keep] for key, value in patients.items()}
+    values |= arm_values(arms, constants, origin_days(needed, kept), model)
+    treated = run(switch, values, told.names, f"treated{part}")
+    noise = 10 * float(untreated.attrs["relative_tolerance"])
+    study = Study(untreated=kept, treated=treated, arms=arms, noise=noise, seed=seed)
+    return study, _left_out(untreated[f"reason_{told.main}"], keep)
+
+
+def _left_out(reasons: xr.DataArray, keep: NDArray[np.bool_]) -> dict[str, Any]:
+    """Count the sampled patients that were treated, and say why the others were not."""
+    counts = Counter(str(reason) for reason in reasons.values[1:] if reason != "ok")
+    return {"patients": int(keep.sum()) - 1, "reasons_untreated": json.dumps(dict(counts.most_common()))}
