@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from cascade._style import COLORS, GREY, clean, new_axis, wrap
 from cascade._words import effect_text, percent
 from cascade.errors import AnalysisError
+from cascade.ranking import settling as settled
 
 if TYPE_CHECKING:
     import numpy as np
@@ -145,6 +146,35 @@ def _points(axis: Axes, table: xr.Dataset, name: str, at: dict[str, Any], color:
     axis.errorbar(
         mean[known], rows[known], xerr=spread, fmt="o", color=color, markersize=4.5, elinewidth=1.4, label=label
     )
+
+
+def settling(ranking: xr.Dataset, axis: Axes | None = None, *, top: int = 8) -> Axes:
+    """Draw how the short list settled: the chance to be among the best, by the number of patients ranked.
+
+    Parameters
+    ----------
+    ranking : xarray.Dataset
+        Result of `cascade.rank_targets`.
+    axis : matplotlib.axes.Axes, optional
+    top : int
+        Number of targets.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    found = settled(ranking)
+    axis = new_axis(axis, (7.0, 3.6))
+    names = [str(name) for name in ranking["target_name"].values[:top]]
+    for place, name in enumerate(names):
+        axis.plot(found["patients"], found["p_top"].isel(target=place), "o-", markersize=3.5,
+                  color=COLORS[place % len(COLORS)], label=name)  # fmt: skip
+    axis.set_ylim(-0.03, 1.03)
+    axis.set_xlabel("patients", fontsize=10)
+    axis.set_ylabel(f"P(top {found.attrs['top']})", fontsize=10)
+    axis.legend(frameon=False, fontsize=8.5, loc="center left", bbox_to_anchor=(1.01, 0.5))
+    clean(axis)
+    return axis
 
 
 def convergence(history: xr.Dataset, axis: Axes | None = None, *, top: int = 8) -> Axes:

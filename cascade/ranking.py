@@ -192,6 +192,36 @@ def _share(condition: np.ndarray, known: np.ndarray) -> np.ndarray:
         return np.asarray((condition & known).sum(axis=0) / known.sum(axis=0))
 
 
+def settling(ranking: xr.Dataset, *, looks: int = 10) -> xr.Dataset:
+    """Rank with the first patients only, then with more and more: did the short list settle?
+
+    Parameters
+    ----------
+    ranking : xarray.Dataset
+        Result of `cascade.rank_targets`.
+    looks : int
+        Numbers of patients at which to look.
+
+    Returns
+    -------
+    xarray.Dataset
+        `p_top` and `rank` over `patients` and `target`, in the window by which the targets are sorted.
+    """
+    import numpy as np
+    import xarray as xr
+
+    spec = find_readout(str(ranking.attrs["readout"]))
+    helps = -1.0 if spec.better == "lower" else 1.0
+    treated = ranking["treated"].sel(window=ranking.attrs["window"]).transpose("patient", "target")
+    noise = 10 * float(ranking.attrs.get("relative_tolerance", 0.0))
+    benefit = helps * change(ranking["untreated"], treated, spec.scale, noise).transpose("patient", "target").values[1:]
+    counts = np.unique(np.linspace(min(5, len(benefit)), len(benefit), looks).round().astype(int))
+    found = [summarize_ranks(benefit[:count], seed=int(ranking.attrs["seed"])) for count in counts]
+    coords = {"patients": counts, "target": ranking["target"].values}
+    data = {name: (("patients", "target"), np.stack([getattr(f, name) for f in found])) for name in ("p_top", "rank")}
+    return xr.Dataset(data, coords=coords, attrs={"top": TOP})
+
+
 _COLUMNS = {
     "target_name": "target",
     "drug_class": "drug class",

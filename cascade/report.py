@@ -6,7 +6,7 @@ import csv
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cascade import plot, plot_cascade, plot_ranking, verdict
+from cascade import plot, plot_cascade, plot_ranking, plot_synergy, plot_waterfall, verdict
 from cascade._style import embed, new_figure, render
 from cascade._words import percent
 from cascade.errors import AnalysisError
@@ -35,7 +35,16 @@ _CLINIC = ("h_since_surgery", "h_cumulative", "f_lethal", "p_ctc_positive", "p_o
 """Variables of `endpoints` that the figure of the clinical course needs, beside those of the organs."""
 
 
-def write_report(folder: str | Path, model: Model, ranking: xr.Dataset, untreated: xr.Dataset, command: str) -> Path:
+def write_report(
+    folder: str | Path,
+    model: Model,
+    ranking: xr.Dataset,
+    untreated: xr.Dataset,
+    command: str,
+    *,
+    stages: xr.Dataset | None = None,
+    pairs: xr.Dataset | None = None,
+) -> Path:
     """Write `report.html`, `ranking.csv`, `ranking.nc` and `figures/*.png` into a folder.
 
     Parameters
@@ -50,6 +59,10 @@ def write_report(folder: str | Path, model: Model, ranking: xr.Dataset, untreate
         One run of the model, with all variables.
     command : str
         What made the ranking; printed so that a reader can repeat it.
+    stages : xarray.Dataset, optional
+        Result of `cascade.waterfall` for leading targets: why they work.
+    pairs : xarray.Dataset, optional
+        Result of `cascade.combine_targets` for leading targets.
 
     Returns
     -------
@@ -62,7 +75,7 @@ def write_report(folder: str | Path, model: Model, ranking: xr.Dataset, untreate
     ranking.to_netcdf(folder / "ranking.nc")
     figures = {
         name: embed(figure, folder / "figures" / f"{name}.png")
-        for name, figure in _figures(model, ranking, untreated).items()
+        for name, figure in (_figures(model, ranking, untreated) | _more_figures(stages, pairs)).items()
     }
     page = folder / "report.html"
     page.write_text(
@@ -119,7 +132,8 @@ def _figures(model: Model, ranking: xr.Dataset, untreated: xr.Dataset) -> dict[s
 
 def _ranking_figures(ranking: xr.Dataset) -> dict[str, Figure]:
     """When, where and how much: what a ranking tells beside the order."""
-    figures: dict[str, Figure] = {}
+    figures = {"settling": new_figure(9, 3.6)}
+    plot_ranking.settling(ranking, figures["settling"].subplots())
     shown = min(plot_ranking.SHOWN, ranking.sizes["target"])
     height = 1.4 + 0.27 * shown
     if ranking.sizes["window"] > 1:
@@ -131,6 +145,24 @@ def _ranking_figures(ranking: xr.Dataset) -> dict[str, Figure]:
     if "dose_effect" in ranking and (ranking.sizes["fraction"] > 1 or "opposite_effect" in ranking):
         figures["doses"] = new_figure(9, height)
         plot_ranking.doses(ranking, figures["doses"].subplots())
+    return figures
+
+
+def _more_figures(stages: xr.Dataset | None, pairs: xr.Dataset | None) -> dict[str, Figure]:
+    """Why the leading targets work, and what they do together."""
+    figures: dict[str, Figure] = {}
+    if stages is not None:
+        drawn = [str(name) for name in stages["treatment"].values[stages["reason"].values == "ok"]][:3]
+        if drawn:
+            figures["stages"] = new_figure(5 * len(drawn), 4.2)
+            for name, axis in zip(drawn, figures["stages"].subplots(1, len(drawn), squeeze=False)[0], strict=True):
+                plot_waterfall.waterfall(stages, axis, treatment=name)
+    if pairs is not None:
+        figures["pairs"] = new_figure(13, 5.4)
+        left, right = figures["pairs"].subplots(1, 2)
+        plot_synergy.synergy_matrix(pairs, left, measure="bliss")
+        excess = abs(pairs["grid_bliss"].mean(("dose_first", "dose_second")))
+        plot_synergy.synergy_map(pairs, str(pairs["pair"].values[int(excess.values.argmax())]), right)
     return figures
 
 

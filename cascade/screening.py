@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cascade.evaluate import evaluate
-from cascade.sensitivity import groups_of, morris_design, morris_effects
+from cascade.readouts import find_readout
+from cascade.sensitivity import groups_of, morris_design, morris_effects, sample_design
+from cascade.sensitivity.chaos import chaos_indices
 from cascade.specs import Model, Parameter
 
 if TYPE_CHECKING:
@@ -72,3 +74,48 @@ def screen(
         "parameter_note": [row.note if row else "" for row in rows],
     }
     return effects.assign_coords({key: ("parameter", column) for key, column in columns.items()})
+
+
+def total_indices(
+    model: Model,
+    parameters: tuple[Parameter, ...],
+    sets: Mapping[str, Sequence[str]],
+    readout: str,
+    samples: int,
+    seed: int,
+    run: Runs,
+) -> xr.Dataset:
+    """Estimate the total Sobol index of sets of constants of the untreated model, which may overlap, from one sample.
+
+    Parameters
+    ----------
+    sets : mapping of str to sequence of str
+        Flat ids by name; ids that are not uncertain are left out, and a set without any has no index.
+    readout : str
+        Of one number. One that is compared by ratios is analyzed on the log scale, where a polynomial describes it.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over `target`: `total_index` with `_lower` and `_upper`; NaN if the polynomial predicts too little.
+    """
+    import numpy as np
+
+    known = {p.id for p in parameters}
+    chosen = {name: [flat for flat in ids if flat in known] for name, ids in sets.items()}
+    judged = {name: ids for name, ids in chosen.items() if ids}
+    logarithmic = find_readout(readout).scale == "log_ratio"
+    design = sample_design(parameters, samples, seed=seed, groups=judged)
+    outputs = run(model, design, [readout], "sample")
+    output = outputs[readout].values
+    if logarithmic:
+        output = np.where(output > 0, output, np.nan)
+    noise = 10 * float(outputs.attrs["relative_tolerance"]) * float(np.nanmax(np.abs(output), initial=0.0))
+    found = chaos_indices(design, output, transform="log" if logarithmic else None, noise=noise)
+    table = found[["ST", "ST_lower", "ST_upper"]].reindex(name=list(sets)).rename(name="target")
+    table = table.rename(ST="total_index", ST_lower="total_index_lower", ST_upper="total_index_upper")
+    scale = "the logarithm of the " if logarithmic else "the "
+    table["total_index"].attrs["long_name"] = f"total Sobol index of the uncertain constants, of {scale}readout"
+    table.attrs = {"total_index_q2": float(found["Q2"]), "total_index_verdict": str(found.attrs["verdict"])}
+    table.attrs |= {"total_index_runs": design.runs, "total_index_readout": readout}
+    return table

@@ -15,7 +15,7 @@ from cascade.errors import AnalysisError, unknown_name
 from cascade.grounds import flips, partners, shares
 from cascade.ranking import Outcomes, rank_outcomes
 from cascade.readouts import resolve_readout
-from cascade.screening import Runs, screen
+from cascade.screening import Runs, screen, total_indices
 from cascade.sensitivity import uncertain
 from cascade.specs import Model, Parameter, Solver
 from cascade.study import BY_ORGAN, Told, arms_of, run_study, sampled_patients, told_of
@@ -45,6 +45,7 @@ def rank_targets(
     windows: Sequence[WindowSpec] | None = None,
     also: Sequence[str] | None = None,
     assumed_pairs: int = 40,
+    total_samples: int = 0,
     morris_trajectories: int = 8,
     morris_groups: bool = False,
     years: float = 25,
@@ -92,6 +93,9 @@ def rank_targets(
     assumed_pairs : int
         Patients who are treated once more with all assumed numbers drawn anew, against the leading targets: which share
         of the effect rests on those. 0 leaves it out.
+    total_samples : int
+        Runs of the untreated model behind the total Sobol index of each target's constants (polynomial chaos on the
+        hazard); some hundred, 0 leaves it out.
     morris_trajectories : int
         Trajectories of the Morris screening; 0 leaves it out.
     morris_groups : bool
@@ -113,8 +117,9 @@ def rank_targets(
     -------
     xarray.Dataset
         See `cascade.ranking.rank_outcomes`; with the columns of the target table as coordinates of `target`, effects
-        by `fraction`, of the reverse, by `organ`, and on `also`, each with its 95 % limits, and `mu_star`, `mu`,
-        `sigma`, `mu_star_confidence` over `parameter`. Patient 0 is the nominal one and not part of any statistic.
+        by `fraction`, of the reverse, by `organ`, and on `also`, each with its 95 % limits, `total_index`, and
+        `mu_star`, `mu`, `sigma`, `mu_star_confidence` over `parameter`. Patient 0 is the nominal one and not part of
+        any statistic.
         Results that are missing (a failed run, or no surgery within `years` under treatment) are NaN with a `reason`,
         and counted.
 
@@ -128,7 +133,7 @@ def rank_targets(
     Notes
     -----
     Cost: at most (samples + 1) x (targets x (windows + doses + 1) + 1) + assumed_pairs x (10 + 1)
-    + morris_trajectories x (parameters + 1) runs, or (modules + 1) with `morris_groups`.
+    + total_samples + morris_trajectories x (parameters + 1) runs, or (modules + 1) with `morris_groups`.
     """
     _check_numbers((fraction, *doses, *(() if opposite is None else (opposite,))), samples, morris_trajectories)
     name = resolve_readout(readout, model)
@@ -161,6 +166,10 @@ def rank_targets(
     ranking = ranking.assign_coords(window_meaning=("window", [window.meaning for window in when]))
     if assumed_pairs:
         ranking = _with_grounds(ranking, study, told, patients, parameters, assumed_pairs, model, run)
+    if total_samples:
+        sets = {target.target: [name for name, _ in acts] for target, acts in chosen.items()}
+        total = total_indices(model, parameters, sets, told.hazard, total_samples, seed, run)
+        ranking = ranking.assign(total.data_vars).assign_attrs(total.attrs)
     if morris_trajectories:
         screening = screen(model, parameters, name, morris_trajectories, seed, run, by_module=morris_groups)
         attrs = ranking.attrs | screening.attrs

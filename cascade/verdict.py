@@ -58,6 +58,7 @@ def rows(ranking: xr.Dataset) -> list[dict[str, Any]]:
                 "direction": direction(str(row["acts_on"].item())),
                 "opposite": effect_text(value.get("opposite_effect", math.nan), scale, unit),
                 "assumed_share": percent(value.get("assumed_share", math.nan)),
+                "total_index": number(value.get("total_index", math.nan), 2),
                 "missing": percent(value["missing_share"]),
                 "others": [
                     effect_text(float(ranking["effect_mean"].sel(window=w)[index]), scale, unit) for w in others

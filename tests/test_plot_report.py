@@ -87,6 +87,8 @@ def make_ranking(model: Model, mean: tuple[float, ...] = (-0.12, -0.11, -0.02, 0
     )
     dataset["mu_star_confidence"] = ("parameter", [0.01, 0.02, 0.03])
     dataset["untreated"] = ("patient", np.full(11, 0.3))
+    spread = np.linspace(-0.01, 0.01, 11)
+    dataset["treated"] = (("target", "window", "patient"), 0.3 + effect[:, :, None] + spread)
     dataset.attrs = {
         "window": "adjuvant", "readout": "p_overt_5y", "readout_meaning": "probability of overt metastasis",
         "readout_unit": "dimensionless", "effect_scale": "difference", "effect_label": "change of the probability",
@@ -264,7 +266,7 @@ def test_report_is_one_self_contained_page(folder: Path) -> None:
     page = (folder / "report.html").read_text()
     assert not re.findall(r"""(?:src|href)=["'](?!data:)""", page)
     assert not re.findall(r"https?://|@import|url\(", page)
-    assert page.count("data:image/png;base64,") == 7
+    assert page.count("data:image/png;base64,") == 8
     assert "This is a research model, not for treatment decisions." in page
     assert "cascade rank small --seed 1" in page and "2 of 99 runs" in page
 
@@ -277,7 +279,7 @@ def test_report_escapes_what_it_prints(folder: Path) -> None:
 
 def test_report_writes_figures_and_tables(folder: Path, model: Model) -> None:
     assert {path.name for path in (folder / "figures").iterdir()} == {
-        "doses.png", "forest.png", "morris.png", "organs.png", "untreated.png", "windows.png", "wiring.png",
+        "doses.png", "forest.png", "morris.png", "organs.png", "settling.png", "untreated.png", "windows.png", "wiring.png",
     }  # fmt: skip
     with (folder / "ranking.csv").open() as file:
         table = list(csv.DictReader(file))
@@ -299,7 +301,7 @@ def test_report_of_a_single_module_without_screening(untreated: xr.Dataset, tmp_
     alone = Model(name="one", flat="<sbml/>", parameters=(), ids={}, instances={"one": "one"})
     ranking = make_ranking(alone).drop_dims(["parameter", "organ"])
     page = write_report(tmp_path, alone, ranking, untreated, "x").read_text()
-    assert page.count("data:image/png;base64,") == 4 and "Morris" not in page and "Where" not in page
+    assert page.count("data:image/png;base64,") == 5 and "Morris" not in page and "Where" not in page
 
 
 def test_report_of_a_ranking_without_any_result(model: Model, untreated: xr.Dataset, tmp_path: Path) -> None:

@@ -9,13 +9,18 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 import cascade
 from cascade.cli._options import Index, Json, Name, Structure, check_folder, cluster, model_of
 from cascade.errors import CascadeError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from cascade.specs import Model
 
 commands = typer.Typer()
 
@@ -79,11 +84,52 @@ def rank(
             **effort.options,
         )
     untreated = cascade.simulate(model, years=float(ranking.attrs["years"]), points=int(ranking.attrs["points"]))
-    page = cascade.write_report(out, model, ranking, untreated, "cascade " + shlex.join(sys.argv[1:]))
+    command = "cascade " + shlex.join(sys.argv[1:])
+    more = {"stages": _stages(model, ranking), "pairs": _pairs(model, ranking, effort, workers, not as_json)}
+    page = cascade.write_report(out, model, ranking, untreated, command, **more)
     if as_json:
         typer.echo(json.dumps({"report": str(page), "ranking": _rows(out / "ranking.csv")}, indent=2))
     else:
         typer.echo(f"wrote {page}")
+
+
+def _leading(ranking: xr.Dataset, count: int) -> list[str]:
+    """Return the best targets that help, but one of each group with one and the same effect."""
+    table = ranking.sel(window=ranking.attrs["window"])
+    upper = table["effect_upper" if ranking.attrs["better"] == "lower" else "effect_lower"].values
+    helps = upper < 0 if ranking.attrs["better"] == "lower" else upper > 0
+    return [str(name) for name in table["target"].values[helps]][:count]
+
+
+def _stages(model: Model, ranking: xr.Dataset) -> xr.Dataset | None:
+    """Split the effects of the leading targets by stage, where the question has such an answer."""
+    window, names = str(ranking.attrs["window"]), _leading(ranking, 3)
+    if window not in ("adjuvant", "lifelong") or not names:
+        return None
+    try:
+        drugs = cascade.target_treatments(model, names, fraction=float(ranking.attrs["fraction"]), window=window)
+        return cascade.waterfall(model, drugs, str(ranking.attrs["readout"]), years=float(ranking.attrs["years"]))
+    except CascadeError as error:
+        typer.echo(f"no stages: {error}", err=True)
+        return None
+
+
+def _pairs(
+    model: Model, ranking: xr.Dataset, effort: _Effort, workers: int | None, progress: bool
+) -> xr.Dataset | None:
+    """Combine the leading targets."""
+    names = _leading(ranking, effort.combined)
+    if len(names) < 2:
+        return None
+    try:
+        return cascade.combine_targets(
+            model, names, readout=str(ranking.attrs["readout"]), window=str(ranking.attrs["window"]),
+            samples=20, seed=int(ranking.attrs["seed"]), years=float(ranking.attrs["years"]), workers=workers,
+            solver=effort.options["solver"], progress=progress,
+        )  # fmt: skip
+    except CascadeError as error:
+        typer.echo(f"no combinations: {error}", err=True)
+        return None
 
 
 def _runs_folder(out: Path, resume: bool, restart: bool) -> Path:
@@ -103,12 +149,14 @@ def _runs_folder(out: Path, resume: bool, restart: bool) -> Path:
 
 class _Effort(NamedTuple):
     samples: int
+    combined: int
     options: Mapping[str, Any]
 
 
 # The effect of a target is judged to a percent; a run at 1e-4 is good to about 1e-4 of its value.
 _QUICK = _Effort(
     samples=20,
+    combined=0,
     options={
         "windows": [],
         "doses": [],
@@ -121,7 +169,12 @@ _QUICK = _Effort(
 )
 _FULL = _Effort(
     samples=100,
-    options={"morris_trajectories": 20, "solver": cascade.Solver(relative_tolerance=1e-5, absolute_tolerance=1e-9)},
+    combined=4,
+    options={
+        "total_samples": 1000,
+        "morris_trajectories": 4,
+        "solver": cascade.Solver(relative_tolerance=1e-5, absolute_tolerance=1e-9),
+    },
 )
 
 
