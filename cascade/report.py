@@ -241,7 +241,6 @@ def _context(model: Model, ranking: xr.Dataset, untreated: xr.Dataset, command: 
     for row in rows:
         row["odd"] = row["group"].isdigit() and int(row["group"]) % 2 == 1
     main = str(attrs["window"])
-    others = [str(w) for w in ranking["window"].values if w != main]
     surgery = "primary_tumor__t_surgery" in untreated
     share = percent(float(attrs["fraction"]))
     return {
@@ -252,7 +251,6 @@ def _context(model: Model, ranking: xr.Dataset, untreated: xr.Dataset, command: 
         "rows": rows,
         "drawn": min(DRAWN, len(rows)),
         "effect_header": f"{verdict.effect_header(ranking)}, {main}",
-        "other_windows": others,
         "windows": _meanings(ranking),
         "relevant": percent(float(attrs["relevant_share"])),
         "uncertain": sum(p.estimate for p in model.parameters),

@@ -29,7 +29,6 @@ def rows(ranking: xr.Dataset) -> list[dict[str, Any]]:
     """Return what the table of the report shows, best target first, in the main window of the ranking."""
     scale, unit = str(ranking.attrs["effect_scale"]), str(ranking.attrs["readout_unit"])
     main = ranking.sel(window=ranking.attrs["window"])
-    others = [str(w) for w in ranking["window"].values if w != ranking.attrs["window"]]
     found = []
     for index in range(ranking.sizes["target"]):
         row = main.isel(target=index)
@@ -55,14 +54,9 @@ def rows(ranking: xr.Dataset) -> list[dict[str, Any]]:
                 "patients_top": percent(value["patients_top"]),
                 "p_first": percent(value["p_first"]),
                 "p_top": percent(value["p_top"]),
-                "direction": direction(str(row["acts_on"].item())),
-                "opposite": effect_text(value.get("opposite_effect", math.nan), scale, unit),
-                "assumed_share": percent(value.get("assumed_share", math.nan)),
+                "assumed_share": percent(min(value.get("assumed_share", math.nan), 1.0)),
                 "total_index": number(value.get("total_index", math.nan), 2),
                 "missing": percent(value["missing_share"]),
-                "others": [
-                    effect_text(float(ranking["effect_mean"].sel(window=w)[index]), scale, unit) for w in others
-                ],
             }
         )
     return found
@@ -84,7 +78,7 @@ def sentences(ranking: xr.Dataset) -> list[str]:
     if others:
         said.append(f"It is tied with {_join(others)}: {ranking.attrs['patients']} patients do not tell them apart.")
     else:
-        said.append("The first place is settled: no other target comes within the paired 95 % interval.")
+        said.append("The first place is settled: it is better than every other target with 95 % confidence.")
     share = percent(float(best["patients_top"]))
     said.append(f"It is among the best {ranking.attrs['top']} targets in {share} of the patients.")
     said.append(top_settled(ranking, ranked))
@@ -132,7 +126,7 @@ def _assumed_share(ranking: xr.Dataset, best: xr.Dataset) -> list[str]:
     """Say how far the verdict rests on numbers that nobody has measured."""
     if "assumed_share" not in best or not math.isfinite(float(best["assumed_share"])):
         return []
-    share, low, high = (percent(float(best[f"assumed_share{end}"])) for end in ("", "_lower", "_upper"))
+    share, low, high = (percent(min(float(best[f"assumed_share{end}"]), 1.0)) for end in ("", "_lower", "_upper"))
     said = f"Assumed numbers make {share} of the variance of its effect between patients ({low} to {high})"
     flips = float(ranking.attrs.get("verdict_flips", math.nan))
     if math.isfinite(flips):

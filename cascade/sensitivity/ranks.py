@@ -104,7 +104,7 @@ def summarize_ranks(benefit: np.ndarray, *, seed: int, resamples: int = 2000, le
         p_top=_share_at_most(ranks, TOP),
         patients_top=_share_at_most(per_patient, TOP),
         p_better=p_better,
-        group=_groups(np.where(ranked, mean, np.nan), means),
+        group=_groups(np.where(ranked, mean, np.nan), means, level),
     )
 
 
@@ -191,16 +191,17 @@ def _p_better(means: np.ndarray) -> np.ndarray:
     return np.asarray(np.where(np.isnan(means).all(axis=0)[:, None] | np.isnan(means).all(axis=0), np.nan, result))
 
 
-def _groups(mean: np.ndarray, means: np.ndarray) -> np.ndarray:
-    """Walk down the ranking; a new group starts where the leader's 95 % paired interval excludes a tie."""
+def _groups(mean: np.ndarray, means: np.ndarray, level: float) -> np.ndarray:
+    """Group the best target with all that it does not beat with confidence `level`, then the best of the rest, ..."""
     import numpy as np
 
     group = np.full(mean.shape, np.nan)
-    order = [int(i) for i in np.argsort(-mean, kind="stable") if np.isfinite(mean[i])]
-    number, leader = 0, -1
-    for index in order:
-        apart = leader < 0 or np.nanpercentile(means[:, leader] - means[:, index], 2.5) > 0
-        if apart:
-            number, leader = number + 1, index
-        group[index] = number
+    left = [int(i) for i in np.argsort(-mean, kind="stable") if np.isfinite(mean[i])]
+    number = 0
+    while left:
+        number += 1
+        lead = _column(np.nanquantile, means[:, [left[0]]] - means, q=1 - level)
+        tied = [index for index in left if index == left[0] or not lead[index] > 0]
+        group[tied] = number
+        left = [index for index in left if index not in tied]
     return group
