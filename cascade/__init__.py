@@ -132,6 +132,19 @@ __all__ = [
 ]
 
 
+_PARTS = (
+    "cluster",
+    "plot",
+    "plot_cascade",
+    "plot_ranking",
+    "plot_sensitivity",
+    "plot_synergy",
+    "plot_waterfall",
+    "sensitivity",
+)
+"""Modules that are read as attributes without being imported by the user."""
+
+
 class _Package(ModuleType):
     """The package: importing the file `cascade/simulate.py` must not hide the verb `cascade.simulate`."""
 
@@ -144,6 +157,8 @@ sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:
+    if name in _PARTS:
+        return import_module(f"cascade.{name}")
     if name not in _HOME:
         raise AttributeError(f"module 'cascade' has no attribute {name!r}")
     value = getattr(import_module(f"cascade.{_HOME[name]}"), name)
@@ -152,4 +167,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, "__version__"])
+    return sorted([*__all__, *_PARTS, "__version__"])

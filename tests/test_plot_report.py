@@ -279,7 +279,8 @@ def test_report_escapes_what_it_prints(folder: Path) -> None:
 
 def test_report_writes_figures_and_tables(folder: Path, model: Model) -> None:
     assert {path.name for path in (folder / "figures").iterdir()} == {
-        "doses.png", "forest.png", "morris.png", "organs.png", "settling.png", "untreated.png", "windows.png", "wiring.png",
+        "doses.png", "forest.png", "morris.png", "organs.png", "settling.png", "untreated.png", "windows.png",
+        "wiring.png",
     }  # fmt: skip
     with (folder / "ranking.csv").open() as file:
         table = list(csv.DictReader(file))

@@ -66,6 +66,10 @@ def test_every_command_of_the_readme_exists():
         "rank",
         "export",
         "build",
+        "why",
+        "combine",
+        "gene",
+        "sensitivity",
     }
     for name in named:
         result = CliRunner().invoke(app, [name, "--help"])
