@@ -20,16 +20,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
+from scipy.stats import kendalltau
 
 import cascade
-from cascade.evaluate import evaluate
-from cascade.sensitivity import sample_design, uncertain
+from cascade import evaluate
+from cascade.sensitivity import Design, sample_design, uncertain
+from cascade.sensitivity.chaos import chaos_indices
+from cascade.sensitivity.settle import settle
+from cascade.sensitivity.sobol import sobol_design, sobol_indices
 
 YEARS, ROWS = 15.0, 181
 READOUT, VARIABLE = "final:endpoints__h_since_surgery", "endpoints__h_since_surgery"
@@ -186,6 +192,49 @@ def against_engines(name: str, repeats: int, folder: Path) -> None:
             print(f"(b) {name}, one run: {theirs / ours:.1f} times as fast as {engine}{built}")
 
 
+def settled_runs(name: str, readout: str, rows: Sequence[int], reference: int, seeds: int) -> None:
+    """(c) The ten largest total indices of a module: against Saltelli designs of the usual sizes."""
+    model = cascade.compose(cascade.load_module(name))
+    parameters = uncertain(model)
+
+    def outputs(design: Design, first: int = 0) -> xr.DataArray:
+        found = evaluate(model, design.values(first), [readout], years=1, points=26)
+        return found[f"final:{model.id(readout.partition(':')[2])}"]
+
+    design = sobol_design(parameters, reference, rows=64, seed=12345)
+    truth = sobol_indices(design, outputs(design), draws=0)["ST"].to_series()
+    best = truth.nlargest(10)
+    print(
+        f"(c) {name}, {readout}, {len(parameters)} parameters; reference of {design.runs} runs: first {best.index[0]},"
+        f" total index {best.iloc[0]:.2f}, tenth {best.iloc[-1]:.3f}"
+    )
+
+    def agreement(indices: pd.Series) -> float:
+        return float(kendalltau(best, indices.reindex(best.index)).statistic)
+
+    ours = []
+    for seed in range(seeds):
+        found = settle(outputs, parameters, budget=design.runs, seed=seed, top=10, confidence=0.9)
+        tau = agreement(found.indices["ST"].to_series())
+        ours.append((found.runs, tau, len(set(found.indices["ST"].to_series().nlargest(10).index) & set(best.index))))
+    print("    until settled: " + "; ".join(f"{runs} runs, tau {tau:.2f}, {same} of 10" for runs, tau, same in ours))
+    sample = sample_design(parameters, 4096, seed=1, dummy=False)
+    every = outputs(sample)
+    for size in (256, 512, 1024, 2048, 4096):
+        part = replace(sample, quantiles=sample.quantiles[:size], samples=size)
+        fit = chaos_indices(part, every[:size].values)
+        print(
+            f"    polynomial chaos: {size} runs, tau {agreement(fit['ST'].to_series()):.2f}, Q2 {float(fit['Q2']):.2f}"
+        )
+    for size in rows:
+        fixed = sobol_design(parameters, 2, rows=size // 2, seed=0)
+        taus = []
+        for seed in range(seeds):
+            fixed = sobol_design(parameters, 2, rows=size // 2, seed=seed)
+            taus.append(agreement(sobol_indices(fixed, outputs(fixed), draws=0)["ST"].to_series()))
+        print(f"    fixed Saltelli design of {size} rows: {fixed.runs} runs, tau {statistics.median(taus):.2f}")
+
+
 def two_workers(name: str, runs: int, repeats: int) -> None:
     """(d) The same cohort with one and two processes."""
     model = cascade.compose(cascade.load_composition(name))
@@ -222,13 +271,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="the small composition, few runs, once")
     parser.add_argument("--only", choices=list("abcd"), action="append", help="only this comparison")
     options = parser.parse_args(arguments)
-    name, runs, repeats = ("breast_lite", 12, 1) if options.quick else (options.model, 100, 3)
+    name, runs, repeats = ("breast_lite", 2, 1) if options.quick else (options.model, 100, 3)
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         jobs = {
             "a": lambda: against_tellurium(name, runs, repeats, folder),
             "b": lambda: against_engines(name, 1 if options.quick else 5, folder),
-            "d": lambda: two_workers(name, runs * (1 if options.quick else 3), repeats),
+            "c": lambda: (
+                settled_runs("wnt", "final:c_bcat_tcf", (64, 128), 4, 1)
+                if options.quick
+                else settled_runs("pdl1_immune", "final:k_kill", (64, 256, 1024, 2048), 64, 3)
+            ),
+            "d": lambda: two_workers(name, 12 if options.quick else 300, repeats),
         }
         for letter, job in jobs.items():
             if letter in (options.only or jobs):

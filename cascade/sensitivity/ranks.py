@@ -122,24 +122,30 @@ def _column(statistic: object, values: np.ndarray, **options: object) -> np.ndar
 def bootstrap_means(benefit: np.ndarray, *, seed: int, resamples: int = 2000, level: float = 0.95) -> np.ndarray:
     """Mean over patients of every column in every resample of the patients: resamples x columns.
 
-    Resampled means of few patients lie too close together: their spread lacks the factor n/(n - 1) of the variance and
-    the heavy tails of Student's t. Both are made up for, so that percentiles at `level` have the right width.
+    Means of as many patients as there are lie too close together: their spread lacks the factor n/(n - 1) of the
+    variance and the heavy tails of Student's t. A resample therefore has somewhat fewer patients, just so many that
+    percentiles at `level` have the right width; it never leaves the range of the patients, so that what helps all of
+    them has no interval that says it may harm.
     """
     import numpy as np
-    from scipy.special import ndtri, stdtrit
 
     patients = benefit.shape[0]
     valid = np.isfinite(benefit)
     filled = np.where(valid, benefit, 0.0)
     generator = stream("bootstrap over patients", seed)
-    counts = generator.multinomial(patients, np.full(patients, 1 / patients), size=resamples).astype(float)
-    total, number = counts @ valid, valid.sum(axis=0)
+    drawn = _resample_size(patients, level)
+    counts = generator.multinomial(drawn, np.full(patients, 1 / patients), size=resamples).astype(float)
+    total = counts @ valid
     with np.errstate(invalid="ignore", divide="ignore"):
-        means = np.where(total > 0, counts @ filled / total, np.nan)
-        freedom = np.maximum(number - 1, 1)
-        wider = np.sqrt(number / freedom) * stdtrit(freedom, (1 + level) / 2) / ndtri((1 + level) / 2)
-        center = filled.sum(axis=0) / number
-    return np.asarray(center + (means - center) * wider)
+        return np.asarray(np.where(total > 0, counts @ filled / total, np.nan))
+
+
+def _resample_size(patients: int, level: float) -> int:
+    """Return how many patients a resample has, so that its mean varies as widely as Student's t says."""
+    from scipy.special import ndtri, stdtrit
+
+    freedom = patients - 1
+    return max(1, round(freedom * float(ndtri((1 + level) / 2) / stdtrit(freedom, (1 + level) / 2)) ** 2))
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
