@@ -45,7 +45,7 @@ def rbd_fast_indices(
     -------
     xarray.Dataset
         Over `name` (parameters) and the dimensions of the output: `S1`, `S1_lower`, `S1_upper` (95 %). Corrected for
-        bias, so that an index of 0 comes out negative as often as not. Cost in time: 0.1 ms x parameters x
+        bias, so that an index of 0 comes out negative as often as not. Cost in time: 0.2 ms x parameters x
         (resamples + 1) per output.
     """
     refuse_correlated(design, "RBD-FAST")
