@@ -59,6 +59,9 @@ def indices(
         axis.axvline(floor, color=GREY, linestyle=":", linewidth=1.1)
     axis.set_yticks(rows, [str(label) for label in table["name"].values])
     axis.set_ylim(count - 0.4, -0.6)
+    widest = float(np.nanmax(np.abs(value), initial=0.0))
+    if widest > 0 and np.nanmax(high, initial=0.0) > 3 * widest:  # limits of a few runs can be thousands of times wider
+        axis.set_xlim(right=3 * widest)
     axis.set_xlabel(str(table[name].attrs.get("long_name", name)), fontsize=10)
     clean(axis, grid="x")
     axis.tick_params(axis="y", length=0)
