@@ -81,6 +81,7 @@ def chaos_indices(
         that the transformation does not take.
     """
     import numpy as np
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     refuse_correlated(design, "polynomial chaos")
     outputs = outputs_of(design, output)
@@ -91,13 +92,15 @@ def chaos_indices(
     found = np.full((matrix.shape[1], 2, len(design.names), 3), np.nan)
     found[constant] = 0.0
     quality = np.full((2, matrix.shape[1]), np.nan)
-    for cell in np.flatnonzero((used >= MINIMUM) & ~constant):
-        finite = np.isfinite(matrix[:, cell])
-        generator = stream("chaos", design.seed)
-        fit = fit_expansion(design.quantiles[finite], matrix[finite, cell], blocks[finite], generator)
-        quality[:, cell] = fit.q2, len(fit.terms)
-        if fit.q2 >= REFUSED:
-            found[cell] = shares(fit, list(design.sets.values()), generator, draws)
+    # Small matrices: threads of BLAS cost up to forty times what they save where the cores are busy (measured).
+    with threadpool_limits(limits=1, user_api="blas"):
+        for cell in np.flatnonzero((used >= MINIMUM) & ~constant):
+            finite = np.isfinite(matrix[:, cell])
+            generator = stream("chaos", design.seed)
+            fit = fit_expansion(design.quantiles[finite], matrix[finite, cell], blocks[finite], generator)
+            quality[:, cell] = fit.q2, len(fit.terms)
+            if fit.q2 >= REFUSED:
+                found[cell] = shares(fit, list(design.sets.values()), generator, draws)
     of = "" if transform is None else f" of the {transform} of the output"
     result = tabulate(found, design.names, outputs, {name: label + of for name, label in INDICES.items()})
     for name, label, row in (("Q2", "cross-validated share of the variance", 0), ("terms", "terms of the fit", 1)):
