@@ -6,7 +6,7 @@ ratios hardly do.
 (a) A sensitivity study of a composed model on one core, against the loop that a tellurium user writes: `resetToOrigin`,
     parameters set by name, `simulate`, one number kept.
 (b) One run of the same SBML at the same tolerances, against COPASI and AMICI where they are installed.
-(c) Runs until the ten most important parameters are settled, against a Saltelli design of fixed size.
+(c) Runs until the ten most important parameters stand in their order, against a Saltelli design of fixed size.
 (d) Two worker processes against one.
 """
 
@@ -34,7 +34,6 @@ import cascade
 from cascade import evaluate
 from cascade.sensitivity import Design, sample_design, uncertain
 from cascade.sensitivity.chaos import chaos_indices
-from cascade.sensitivity.settle import settle
 from cascade.sensitivity.sobol import sobol_design, sobol_indices
 
 YEARS, ROWS = 15.0, 181
@@ -55,7 +54,7 @@ r.integrator.absolute_tolerance = ask["atol"]
 target = r.model if ask["by_model"] else r
 output = []
 begin = time.perf_counter()
-for row in table:
+for row in table[:ask["runs"]]:
     r.resetToOrigin()
     for name, value in zip(ask["ids"], row):
         target[name] = value
@@ -139,6 +138,7 @@ def against_tellurium(name: str, runs: int, repeats: int, folder: Path) -> None:
     ask = asked(model, folder) | {"ids": [p.id for p in design.parameters], "table": str(folder / "table.npy")}
     evaluate(model, {}, [READOUT], years=YEARS, points=ROWS, solver=SOLVER, workers=1)  # imports are not counted
     ours: list[float] = []
+    few = max(2, runs // 20)  # setting by name takes half a minute a run on a large model
     theirs: dict[bool, list[float]] = {False: [], True: []}
     for _ in range(repeats):
         spent, found = seconds(
@@ -146,10 +146,11 @@ def against_tellurium(name: str, runs: int, repeats: int, folder: Path) -> None:
         )
         ours.append(spent)
         for by_model, times in theirs.items():
-            other = child(TELLURIUM, ask | {"by_model": by_model}, folder)
+            count = runs if by_model else few
+            other = child(TELLURIUM, ask | {"by_model": by_model, "runs": count}, folder)
             if other is None:
                 return
-            times.append(other["seconds"] + other["load"])
+            times.append(other["load"] + other["seconds"] * runs / count)
             if by_model:
                 compare(found[READOUT].values, np.array(other["output"]))
     mine = statistics.median(ours)
@@ -192,47 +193,66 @@ def against_engines(name: str, repeats: int, folder: Path) -> None:
             print(f"(b) {name}, one run: {theirs / ours:.1f} times as fast as {engine}{built}")
 
 
-def settled_runs(name: str, readout: str, rows: Sequence[int], reference: int, seeds: int) -> None:
-    """(c) The ten largest total indices of a module: against Saltelli designs of the usual sizes."""
+TAU = 0.9
+"""Agreement of the order of the ten largest indices with the reference that counts as the same ranking."""
+
+
+def settled_runs(
+    name: str, readout: str, reference: int, seeds: int, rows: Sequence[int], sizes: Sequence[int]
+) -> None:
+    """(c) Runs until the ten largest total indices of a module stand in their order, of the readout and its log.
+
+    The largest of a readout over decades hang on few extreme runs; those of its logarithm say what moves it by a
+    factor. Both are asked, and every method gets the same.
+    """
     model = cascade.compose(cascade.load_module(name))
     parameters = uncertain(model)
 
-    def outputs(design: Design, first: int = 0) -> xr.DataArray:
-        found = evaluate(model, design.values(first), [readout], years=1, points=26)
-        return found[f"final:{model.id(readout.partition(':')[2])}"]
+    def outputs(design: Design) -> np.ndarray:
+        found = evaluate(model, design.values(), [readout], years=1, points=26)
+        values: np.ndarray = found[f"final:{model.id(readout.partition(':')[2])}"].values
+        return values
 
-    design = sobol_design(parameters, reference, rows=64, seed=12345)
-    truth = sobol_indices(design, outputs(design), draws=0)["ST"].to_series()
-    best = truth.nlargest(10)
-    print(
-        f"(c) {name}, {readout}, {len(parameters)} parameters; reference of {design.runs} runs: first {best.index[0]},"
-        f" total index {best.iloc[0]:.2f}, tenth {best.iloc[-1]:.3f}"
-    )
-
-    def agreement(indices: pd.Series) -> float:
-        return float(kendalltau(best, indices.reindex(best.index)).statistic)
-
-    ours = []
-    for seed in range(seeds):
-        found = settle(outputs, parameters, budget=design.runs, seed=seed, top=10, confidence=0.9)
-        tau = agreement(found.indices["ST"].to_series())
-        ours.append((found.runs, tau, len(set(found.indices["ST"].to_series().nlargest(10).index) & set(best.index))))
-    print("    until settled: " + "; ".join(f"{runs} runs, tau {tau:.2f}, {same} of 10" for runs, tau, same in ours))
-    sample = sample_design(parameters, 4096, seed=1, dummy=False)
-    every = outputs(sample)
-    for size in (256, 512, 1024, 2048, 4096):
-        part = replace(sample, quantiles=sample.quantiles[:size], samples=size)
-        fit = chaos_indices(part, every[:size].values)
+    exact = sobol_design(parameters, reference, rows=64, seed=12345)
+    known = outputs(exact)
+    fixed = {size: [sobol_design(parameters, 2, rows=size // 2, seed=seed) for seed in range(seeds)] for size in rows}
+    fixed_outputs = {size: [outputs(design) for design in designs] for size, designs in fixed.items()}
+    samples = [sample_design(parameters, max(sizes), seed=seed, dummy=False) for seed in range(seeds)]
+    sample_outputs = [outputs(sample) for sample in samples]
+    for scale in ("log", None):
+        change = np.log if scale == "log" else np.asarray
+        best = sobol_indices(exact, change(known), draws=0)["ST"].to_series().nlargest(10)
         print(
-            f"    polynomial chaos: {size} runs, tau {agreement(fit['ST'].to_series()):.2f}, Q2 {float(fit['Q2']):.2f}"
+            f"(c) {name}, {scale or 'value'} of {readout}, {len(parameters)} parameters; reference of {exact.runs}"
+            f" runs: first {best.index[0]} with {best.iloc[0]:.2f}, tenth {best.iloc[-1]:.3f}"
         )
-    for size in rows:
-        fixed = sobol_design(parameters, 2, rows=size // 2, seed=0)
-        taus = []
-        for seed in range(seeds):
-            fixed = sobol_design(parameters, 2, rows=size // 2, seed=seed)
-            taus.append(agreement(sobol_indices(fixed, outputs(fixed), draws=0)["ST"].to_series()))
-        print(f"    fixed Saltelli design of {size} rows: {fixed.runs} runs, tau {statistics.median(taus):.2f}")
+
+        def agreement(indices: pd.Series, best: pd.Series = best) -> float:
+            return float(kendalltau(best, indices.reindex(best.index)).statistic)
+
+        chaos = {}
+        for size in sizes:
+            parts = [replace(sample, quantiles=sample.quantiles[:size], samples=size) for sample in samples]
+            fits = [chaos_indices(p, y[:size], transform=scale) for p, y in zip(parts, sample_outputs, strict=True)]
+            chaos[size] = [agreement(fit["ST"].to_series()) for fit in fits]
+        saltelli = {
+            designs[0].runs: [
+                agreement(sobol_indices(design, change(y), draws=0)["ST"].to_series())
+                for design, y in zip(designs, fixed_outputs[size], strict=True)
+            ]
+            for size, designs in fixed.items()
+        }
+        few, many = say_tau("polynomial chaos", chaos), say_tau("fixed Saltelli design", saltelli)
+        if few and many:
+            print(f"    tau {TAU} or more with {many / few:.1f} times fewer runs than a fixed Saltelli design")
+
+
+def say_tau(method: str, found: dict[int, list[float]]) -> int | None:
+    """Print the agreement by number of runs; return from which number on its median is high enough."""
+    middle = {runs: statistics.median(taus) for runs, taus in found.items()}
+    print(f"    {method}: " + "; ".join(f"{runs} runs, tau {tau:.2f}" for runs, tau in middle.items()))
+    last_low = max((runs for runs, tau in middle.items() if tau < TAU), default=0)
+    return min((runs for runs in middle if runs > last_low), default=None)
 
 
 def two_workers(name: str, runs: int, repeats: int) -> None:
@@ -278,9 +298,11 @@ def main(arguments: list[str] | None = None) -> int:
             "a": lambda: against_tellurium(name, runs, repeats, folder),
             "b": lambda: against_engines(name, 1 if options.quick else 5, folder),
             "c": lambda: (
-                settled_runs("wnt", "final:c_bcat_tcf", (64, 128), 4, 1)
+                settled_runs("pdl1_immune", "final:k_kill", 4, 1, (64,), (256, 512))
                 if options.quick
-                else settled_runs("pdl1_immune", "final:k_kill", (64, 256, 1024, 2048), 64, 3)
+                else settled_runs(
+                    "pdl1_immune", "final:k_kill", 64, 5, (64, 128, 256, 512, 1024, 2048), (256, 512, 1024, 2048, 4096)
+                )
             ),
             "d": lambda: two_workers(name, 12 if options.quick else 300, repeats),
         }

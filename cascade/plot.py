@@ -235,7 +235,7 @@ def morris(ranking: xr.Dataset, axis: Axes | None = None, *, top: int = 20, kind
     Parameters
     ----------
     ranking : xarray.Dataset
-        Result of `cascade.rank_targets`, or of `morris_effects` with a coordinate `evidence`.
+        Result of `cascade.rank_targets`, or of its screening alone.
     axis : matplotlib.axes.Axes, optional
     top : int
         Number of parameters drawn (bars) or named (scatter), largest mu* first.

@@ -80,7 +80,7 @@ def organs(ranking: xr.Dataset, axis: Axes | None = None, *, window: str | None 
 
 
 def _map(axis: Axes, three: list[np.ndarray], scale: str, unit: str, better: str) -> None:
-    """Draw means as colors, blue where treatment helps, and as numbers, gray where the interval holds 0."""
+    """Draw means as colors, blue where treatment helps, and as numbers, in brackets where the interval holds 0."""
     import numpy as np
 
     mean, lower, upper = three
@@ -90,8 +90,9 @@ def _map(axis: Axes, three: list[np.ndarray], scale: str, unit: str, better: str
     sure = (lower > 0) | (upper < 0)
     for row, column in np.ndindex(mean.shape):
         text = effect_text(float(mean[row, column]), scale, unit)
+        text = text if sure[row, column] else f"({text})"
         dark = abs(mean[row, column]) > 0.85 * largest
-        color = "white" if dark else "#222222" if sure[row, column] else "#999999"
+        color = "white" if dark else "#222222" if sure[row, column] else "#555555"
         axis.text(column, row, text, ha="center", va="center", fontsize=8, color=color)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from cascade.evaluate import evaluate
 from cascade.readouts import find_readout
-from cascade.sensitivity import groups_of, morris_design, morris_effects, sample_design
+from cascade.sensitivity import groups_of, morris_design, morris_indices, sample_design
 from cascade.sensitivity.chaos import chaos_indices
 from cascade.specs import Model, Parameter
 
@@ -56,7 +56,7 @@ def screen(
     output = outputs[readout].values
     largest = np.abs(output[np.isfinite(output)]).max(initial=0.0)
     noise = 10 * float(outputs.attrs["relative_tolerance"]) * float(largest)
-    effects = morris_effects(design, output, noise=noise)
+    effects = morris_indices(design, output, noise=noise, draws=0).rename(name="parameter")
     reasons = Counter(str(reason) for reason in outputs[f"reason_{readout}"].values if reason != "ok")
     attrs = {f"morris_{key}": value for key, value in effects.attrs.items()}
     attrs |= {"morris_runs": int(output.size), "morris_reasons": json.dumps(dict(reasons.most_common()))}

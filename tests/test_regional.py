@@ -13,8 +13,9 @@ from scipy.stats import ks_2samp
 
 from cascade.errors import AnalysisError
 from cascade.sensitivity.dgsm import dgsm_design
+from cascade.sensitivity.failures import holm
 from cascade.sensitivity.given_data import sample_design
-from cascade.sensitivity.regional import distances, holm, regional
+from cascade.sensitivity.regional import distances, regional
 
 
 def test_weighted_groups_have_the_separation_and_shift_of_their_densities() -> None:

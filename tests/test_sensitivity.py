@@ -11,8 +11,7 @@ import pytest
 import xarray as xr
 
 from cascade.errors import AnalysisError, TableError, UnknownNameError
-from cascade.sensitivity import from_quantile, morris_design, morris_effects, sample, uncertain
-from cascade.sensitivity.morris import morris_indices
+from cascade.sensitivity import from_quantile, morris_design, morris_indices, sample, uncertain
 from cascade.sensitivity.ranks import summarize_ranks
 from cascade.specs import Parameter
 
@@ -81,7 +80,7 @@ def test_wrong_priors_are_refused_in_words() -> None:
 def test_morris_is_exact_on_a_linear_function() -> None:
     design = morris_design(tuple(parameter(f"x{i}") for i in range(4)), 10, seed=1, quantile_range=(0.0, 1.0))
     x = design.values()
-    effects = morris_effects(design, 3 * x["x0"] - 2 * x["x1"] + 0.5 * x["x2"])
+    effects = morris_indices(design, 3 * x["x0"] - 2 * x["x1"] + 0.5 * x["x2"])
     assert effects["mu_star"].values == pytest.approx([3, 2, 0.5, 0], abs=1e-9)
     assert effects["mu"].values == pytest.approx([3, -2, 0.5, 0], abs=1e-9)
     assert effects["sigma"].values == pytest.approx([0] * 4, abs=1e-9)
@@ -92,7 +91,7 @@ def test_morris_on_the_ishigami_function() -> None:
     columns = tuple(parameter(f"x{i}", -math.pi, math.pi) for i in range(3))
     design = morris_design(columns, 400, seed=2, quantile_range=(0.0, 1.0), kind="trajectories")
     x = design.values()
-    effects = morris_effects(design, np.sin(x["x0"]) + 7 * np.sin(x["x1"]) ** 2 + 0.1 * x["x2"] ** 4 * np.sin(x["x0"]))
+    effects = morris_indices(design, np.sin(x["x0"]) + 7 * np.sin(x["x1"]) ** 2 + 0.1 * x["x2"] ** 4 * np.sin(x["x0"]))
     star = effects["mu_star"].values
     # On the grid of 4 levels with delta 2/3 the values of x1 and x2 are exact: 7.875 and 6.25.
     assert star[1] == pytest.approx(7.875, rel=1e-6)
@@ -107,7 +106,7 @@ def test_seed_zero_is_a_seed() -> None:
     for _ in range(2):
         design = morris_design(columns, 8, seed=0)
         x = design.values()
-        results.append((design.quantiles, morris_effects(design, np.exp(3 * x["x0"] * x["x1"]) + x["x2"])))
+        results.append((design.quantiles, morris_indices(design, np.exp(3 * x["x0"] * x["x1"]) + x["x2"])))
     assert np.array_equal(results[0][0], results[1][0])
     assert results[0][1].identical(results[1][1])
     assert not np.array_equal(results[0][0], morris_design(columns, 8, seed=1).quantiles)
@@ -119,19 +118,19 @@ def test_failed_runs_drop_their_effects_and_are_counted() -> None:
     x = design.values()
     output = 3 * x["x0"] - 2 * x["x1"]
     output[5], output[6], output[32] = np.nan, np.inf, np.nan  # inside trajectory 1, at the start of trajectory 8
-    effects = morris_effects(design, output)
+    effects = morris_indices(design, output)
     assert effects["mu_star"].values == pytest.approx([3, 2, 0], abs=1e-9)
     assert effects["effects"].sum() == 30 - 3 - 1
     assert "26 of 30 elementary effects used; 4 dropped because one of 3 runs" in effects.attrs["verdict"]
     radial = morris_design(columns, 10, seed=1, quantile_range=(0.0, 1.0))
     output = 3 * radial.values()["x0"].values
     output[5], output[6], output[32] = np.nan, np.inf, np.nan  # two steps of trajectory 1, the base of trajectory 8
-    assert morris_effects(radial, output)["effects"].values.tolist() == [8, 8, 9]
+    assert morris_indices(radial, output)["effects"].values.tolist() == [8, 8, 9]
 
 
 def test_without_any_result_everything_is_missing_not_zero() -> None:
     design = morris_design(tuple(parameter(f"x{i}") for i in range(3)), 4, seed=1)
-    effects = morris_effects(design, np.full(16, np.nan))
+    effects = morris_indices(design, np.full(16, np.nan))
     assert np.isnan(effects["mu_star"].values).all()
     assert "0 of 12 elementary effects used" in effects.attrs["verdict"]
 
@@ -140,7 +139,7 @@ def test_one_effect_gives_a_mean_and_no_spread() -> None:
     design = morris_design((parameter("x"),), 2, seed=1, quantile_range=(0.0, 1.0))
     output = 3 * design.values()["x"]
     output[0] = np.nan
-    effects = morris_effects(design, output)
+    effects = morris_indices(design, output)
     assert effects["mu"].item() == pytest.approx(3)
     assert np.isnan(effects["sigma"].item()) and np.isnan(effects["mu_star_confidence"].item())
 
@@ -155,7 +154,7 @@ def test_parameter_by_parameter_equals_salib_on_the_whole_design() -> None:
     output = (np.exp(x["x0"] * x["x1"]) + x["x2"] ** 2 - 0.3 * x["x3"]).values
     problem = {"num_vars": 5, "names": names, "bounds": [[0, 1]] * 5}
     whole = analyze.analyze(problem, design.quantiles, output, num_levels=4, num_resamples=20_000, seed=1)
-    ours = morris_effects(design, output)
+    ours = morris_indices(design, output)
     for name in ("mu_star", "mu", "sigma"):
         assert ours[name].values == pytest.approx(np.asarray(whole[name], dtype=float), rel=1e-9)
     # SALib: 1.96 bootstrap standard deviations of the mean of 12, which lack the factor 12/11; ours: t of 11 degrees.
@@ -167,7 +166,7 @@ def test_constant_output_and_solver_noise_are_not_effects() -> None:
     design = morris_design(tuple(parameter(f"x{i}") for i in range(3)), 6, seed=1)
     noise = 1e-9 * np.random.default_rng(0).standard_normal(24)
     for output, level in ((np.full(24, 0.3), 0.0), (np.zeros(24), 0.0), (0.3 + noise, 1e-7)):
-        effects = morris_effects(design, output, noise=level)
+        effects = morris_indices(design, output, noise=level)
         assert (effects["mu_star"].values == 0).all()
         assert "does not vary" in effects.attrs["verdict"]
 
@@ -180,13 +179,13 @@ def test_morris_refuses_what_salib_accepts() -> None:
     with pytest.raises(AnalysisError, match="no uncertain parameter"):
         morris_design((), 4, seed=1)
     with pytest.raises(AnalysisError, match=r"shape \(3,\), the morris design has 8 runs"):
-        morris_effects(morris_design((parameter("x"),), 4, seed=1), np.zeros(3))
+        morris_indices(morris_design((parameter("x"),), 4, seed=1), np.zeros(3))
     with pytest.raises(UnknownNameError, match="no kind of Morris design 'star'"):
         morris_design((parameter("x"),), 4, seed=1, kind="star")
 
 
 def test_canary_salib_hides_failed_runs() -> None:
-    """If this fails SALib has changed what it does with NaN: the guard in morris_effects may be simplified."""
+    """If this fails SALib has changed what it does with NaN: the guard in morris_indices may be simplified."""
     from SALib.analyze import morris as analyze
     from SALib.sample import morris as draw
 
@@ -223,7 +222,7 @@ def test_radial_mu_star_of_ishigami() -> None:
     columns = tuple(parameter(f"x{i}", -math.pi, math.pi) for i in range(3))
     design = morris_design(columns, 4000, seed=2, quantile_range=(0.0, 1.0))
     x = design.values()
-    effects = morris_effects(design, np.sin(x["x0"]) + 7 * np.sin(x["x1"]) ** 2 + 0.1 * x["x2"] ** 4 * np.sin(x["x0"]))
+    effects = morris_indices(design, np.sin(x["x0"]) + 7 * np.sin(x["x1"]) ** 2 + 0.1 * x["x2"] ** 4 * np.sin(x["x0"]))
     base, length = np.meshgrid((np.arange(800) + 0.5) / 800, 0.25 + 0.25 * (np.arange(200) + 0.5) / 200)
     value = [7 * np.sin(math.pi * (2 * q - 1)) ** 2 for q in (base, base + length, base - length)]
     up, down = (np.abs(v - value[0]) / length for v in value[1:])
@@ -350,8 +349,8 @@ def test_morris_of_groups_moves_each_group_at_once() -> None:
     design = morris_design(columns, 30, seed=3, quantile_range=(0.0, 1.0), groups=groups)
     assert design.names == ("a", "b", "c") and len(design.quantiles) == 30 * 4
     x = {p.id: q for p, q in zip(columns, design.quantiles.T, strict=True)}
-    effects = morris_effects(design, 3 * x["x1"] + x["x0"] + x["x2"])
-    star = dict(zip(effects["parameter"].values, effects["mu_star"].values, strict=True))
+    effects = morris_indices(design, 3 * x["x1"] + x["x0"] + x["x2"])
+    star = dict(zip(effects["name"].values, effects["mu_star"].values, strict=True))
     assert star["b"] == pytest.approx(3) and star["c"] == pytest.approx(0, abs=1e-12)
     assert 0 < star["a"] < 2, "the two move together in half of the trajectories, and against each other in the rest"
     assert np.isnan(effects["sigma"].values).tolist() == [True, False, True], "a group of one has a direction"

@@ -3,7 +3,7 @@
 from cascade.sensitivity.design import DUMMY, Design, layout
 from cascade.sensitivity.given_data import sample_design
 from cascade.sensitivity.groups import groups_of, owner_of
-from cascade.sensitivity.morris import MorrisDesign, morris_design, morris_effects
+from cascade.sensitivity.morris import MorrisDesign, morris_design, morris_indices
 from cascade.sensitivity.priors import from_quantile, sample, stream, uncertain
 from cascade.sensitivity.ranks import RankSummary, summarize_ranks
 
@@ -16,7 +16,7 @@ __all__ = [
     "groups_of",
     "layout",
     "morris_design",
-    "morris_effects",
+    "morris_indices",
     "owner_of",
     "sample",
     "sample_design",

@@ -161,7 +161,7 @@ def failure_region(design: Design, output: xr.DataArray | np.ndarray) -> xr.Data
     rows = np.full((8, len(ids)), np.nan)
     if failed.any() and not failed.all():
         rows = np.array([_separation(design, column, failed) for column in range(len(ids))]).T
-        rows[2] = _holm(rows[1])
+        rows[2] = holm(rows[1])
     data = {name: ("parameter", row) for name, row in zip(_LABELS, rows, strict=True)}
     result = xr.Dataset(data, coords={"parameter": ids, "unit": ("parameter", [p.unit for p in design.parameters])})
     for name, label in _LABELS.items():
@@ -212,14 +212,14 @@ def _shortest(ordered: np.ndarray) -> tuple[float, float]:
     return float(ordered[first]), float(ordered[first + count - 1])
 
 
-def _holm(p_values: np.ndarray) -> np.ndarray:
+def holm(p_values: np.ndarray) -> np.ndarray:
+    """Correct p values for their number, step by step (Holm 1979, Scand J Stat 6:65-70)."""
     import numpy as np
 
-    order = np.argsort(p_values)
-    corrected = np.maximum.accumulate(p_values[order] * np.arange(p_values.size, 0, -1))
-    result = np.empty_like(p_values)
-    result[order] = np.minimum(corrected, 1.0)
-    return result
+    order = np.argsort(p_values, kind="stable")
+    corrected = np.empty_like(p_values)
+    corrected[order] = np.maximum.accumulate(p_values[order] * np.arange(len(p_values), 0, -1))
+    return np.asarray(np.minimum(corrected, 1.0))
 
 
 def _sentence(report: xr.Dataset, failed: np.ndarray) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     import xarray as xr
 
-__all__ = ["MorrisDesign", "morris_design", "morris_effects", "morris_indices"]
+__all__ = ["MorrisDesign", "morris_design", "morris_indices"]
 
 MorrisDesign = Design
 """A design of method "morris"."""
@@ -84,11 +84,6 @@ def morris_indices(
     if draws:
         found |= _ranking(design, found, top, draws)
     return _as_dataset(design, found, outputs, top)
-
-
-def morris_effects(design: Design, output: xr.DataArray | np.ndarray, *, noise: float = 0.0) -> xr.Dataset:
-    """Estimate the effects as `morris_indices` does, over `parameter` instead of `name` and without the ranks."""
-    return morris_indices(design, output, noise=noise, draws=0).rename(name="parameter")
 
 
 def _ends(design: Design, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from cascade.errors import AnalysisError
 from cascade.sensitivity.design import DUMMY
-from cascade.sensitivity.failures import outputs_of
+from cascade.sensitivity.failures import holm, outputs_of
 from cascade.sensitivity.given_data import WIDER, analyze_sample, half_samples
 
 if TYPE_CHECKING:
@@ -175,16 +175,6 @@ def _by_chance(event: np.ndarray, generator: np.random.Generator, permutations: 
         shuffled = generator.permuted(np.broadcast_to(contrast, (rows, len(event))), axis=1)
         found.append(np.abs(np.cumsum(shuffled, axis=1)).max(axis=1))
     return np.concatenate(found)
-
-
-def holm(p_values: np.ndarray) -> np.ndarray:
-    """Correct p values for their number, step by step (Holm 1979, Scand J Stat 6:65-70)."""
-    import numpy as np
-
-    order = np.argsort(p_values, kind="stable")
-    corrected = np.empty_like(p_values)
-    corrected[order] = np.maximum.accumulate(p_values[order] * np.arange(len(p_values), 0, -1))
-    return np.asarray(np.minimum(corrected, 1.0))
 
 
 def _say_groups(result: xr.Dataset) -> str:
