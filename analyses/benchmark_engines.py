@@ -5,7 +5,8 @@ ratios hardly do.
 
 (a) A sensitivity study of a composed model on one core, against the loop that a tellurium user writes: `resetToOrigin`,
     parameters set by name, `simulate`, one number kept.
-(b) One run of the same SBML at the same tolerances, against COPASI and AMICI where they are installed.
+(b) One run of the same SBML at the same tolerances, against COPASI, and of one module against AMICI, if `--amici`
+    names the interpreter of an environment that has it (it needs a C++ compiler).
 (c) Runs until the ten most important parameters stand in their order, against a Saltelli design of fixed size.
 (d) Two worker processes against one.
 """
@@ -13,8 +14,8 @@ ratios hardly do.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -38,6 +39,9 @@ from cascade.sensitivity.sobol import sobol_design, sobol_indices
 
 YEARS, ROWS = 15.0, 181
 READOUT, VARIABLE = "final:endpoints__h_since_surgery", "endpoints__h_since_surgery"
+PATIENCE = 2700.0
+"""Seconds after which a competitor is stopped."""
+
 SOLVER = cascade.Solver(relative_tolerance=1e-6, absolute_tolerance=1e-9)
 
 TELLURIUM = """
@@ -82,31 +86,42 @@ print(json.dumps({"times": times[1:]}))
 """
 
 AMICI = """
-import json, sys, time, importlib
-import amici
+import json, sys, time
+import amici, amici.sim.sundials as sundials
+from amici.importers.sbml import SbmlImporter
 ask = json.load(open(sys.argv[1]))
 folder = ask["sbml"] + "_amici"
 begin = time.perf_counter()
-amici.SbmlImporter(ask["sbml"]).sbml2amici("compared", folder, verbose=False)
+SbmlImporter(ask["sbml"]).sbml2amici("compared", folder, generate_sensitivity_code=False)
 build = time.perf_counter() - begin
-model = amici.import_model_module("compared", folder).getModel()
-model.setTimepoints([ask["days"] * i / (ask["points"] - 1) for i in range(ask["points"])])
-solver = model.getSolver()
-solver.setRelativeTolerance(ask["rtol"]); solver.setAbsoluteTolerance(ask["atol"]); solver.setMaxSteps(1000000)
+model = amici.import_model_module("compared", folder).get_model()
+model.set_timepoints([ask["days"] * i / (ask["points"] - 1) for i in range(ask["points"])])
+solver = model.create_solver()
+solver.set_relative_tolerance(ask["rtol"])
+solver.set_absolute_tolerance(ask["atol"])
+solver.set_max_steps(1000000)
 times = []
 for _ in range(ask["repeats"] + 1):
     begin = time.perf_counter()
-    amici.runAmiciSimulation(model, solver)
+    if sundials.run_simulation(model, solver).status:
+        raise SystemExit("the run failed")
     times.append(time.perf_counter() - begin)
 print(json.dumps({"times": times[1:], "build": build}))
 """
 
 
-def child(code: str, ask: dict[str, Any], folder: Path) -> dict[str, Any] | None:
-    """Run a competitor in a process of its own; None if it fails, with its last line printed."""
+def child(code: str, ask: dict[str, Any], folder: Path, python: str = sys.executable) -> dict[str, Any] | None:
+    """Run a competitor in a process of its own; None if it fails or takes too long, with the reason printed."""
     question = folder / "ask.json"
     question.write_text(json.dumps(ask))
-    done = subprocess.run([sys.executable, "-c", code, str(question)], capture_output=True, text=True, check=False)
+    # AMICI finds the SWIG of its own environment by the path of programs.
+    places = {**os.environ, "PATH": f"{Path(python).parent}{os.pathsep}{os.environ['PATH']}"}
+    command = [python, "-c", code, str(question)]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=places, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        print(f"  stopped after {PATIENCE / 60:.0f} minutes")
+        return None
     if done.returncode:
         print(f"  failed: {done.stderr.strip().splitlines()[-1][:200] if done.stderr.strip() else done.returncode}")
         return None
@@ -172,8 +187,8 @@ def compare(mine: np.ndarray, loop: np.ndarray) -> None:
     )
 
 
-def against_engines(name: str, repeats: int, folder: Path) -> None:
-    """(b) One run of the same SBML."""
+def against_copasi(name: str, repeats: int, folder: Path) -> None:
+    """(b) One run of the same SBML in COPASI."""
     model = cascade.compose(cascade.load_composition(name))
     ask = asked(model, folder) | {"repeats": repeats}
     times = []
@@ -181,16 +196,45 @@ def against_engines(name: str, repeats: int, folder: Path) -> None:
         begin = time.perf_counter()
         evaluate(model, {}, [READOUT], years=YEARS, points=ROWS, solver=SOLVER, workers=1)
         times.append(time.perf_counter() - begin)
-    ours = statistics.median(times[1:])
-    for engine, package, code in (("COPASI", "basico", COPASI), ("AMICI", "amici", AMICI)):
-        if importlib.util.find_spec(package) is None:
-            print(f"(b) {name}: {engine} is not installed")
-            continue
-        found = child(code, ask, folder)
-        if found:
-            theirs = statistics.median(found["times"])
-            built = f", which took {found['build']:.0f} s to build" if "build" in found else ""
-            print(f"(b) {name}, one run: {theirs / ours:.1f} times as fast as {engine}{built}")
+    report("COPASI", name, times[1:], COPASI, ask, folder)
+
+
+def against_others(name: str, repeats: int, folder: Path, amici: str | None) -> None:
+    """(b) COPASI, and AMICI if its environment is named."""
+    against_copasi(name, repeats, folder)
+    if amici:
+        against_amici("pdl1_immune", repeats, folder, amici)
+
+
+def against_amici(name: str, repeats: int, folder: Path, python: str) -> None:
+    """(b) Runs of one module in AMICI, which works hours on the formulas of a whole composition before it compiles."""
+    model = cascade.compose(cascade.load_module(name))
+    ask = asked(model, folder) | {"repeats": repeats}
+    values = {model.parameters[0].id: xr.DataArray(np.full(100, model.parameters[0].value), dims="run")}
+    readout = f"final:{next(iter(model.ids.values()))}"
+    times = []
+    for _ in range(repeats + 1):
+        begin = time.perf_counter()
+        evaluate(model, values, [readout], years=YEARS, points=ROWS, solver=SOLVER, workers=1)
+        times.append((time.perf_counter() - begin) / 100)
+    report("AMICI", name, times[1:], AMICI, ask, folder, python)
+
+
+def report(
+    engine: str,
+    name: str,
+    ours: list[float],
+    code: str,
+    ask: dict[str, Any],
+    folder: Path,
+    python: str = sys.executable,
+) -> None:
+    """Run a competitor and print the ratio of the medians."""
+    found = child(code, ask, folder, python)
+    if found:
+        ratio = statistics.median(found["times"]) / statistics.median(ours)
+        built = f"; it took {found['build']:.0f} s to build the model" if "build" in found else ""
+        print(f"(b) {name}, one run: {ratio:.2g} times as fast as {engine}{built}")
 
 
 TAU = 0.9
@@ -289,6 +333,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="breast", help="name of a composition")
     parser.add_argument("--quick", action="store_true", help="the small composition, few runs, once")
+    parser.add_argument("--amici", metavar="PYTHON", help="the interpreter of an environment with AMICI 1.0 or later")
     parser.add_argument("--only", choices=list("abcd"), action="append", help="only this comparison")
     options = parser.parse_args(arguments)
     name, runs, repeats = ("breast_lite", 2, 1) if options.quick else (options.model, 100, 3)
@@ -296,7 +341,7 @@ def main(arguments: list[str] | None = None) -> int:
         folder = Path(place)
         jobs = {
             "a": lambda: against_tellurium(name, runs, repeats, folder),
-            "b": lambda: against_engines(name, 1 if options.quick else 5, folder),
+            "b": lambda: against_others(name, 1 if options.quick else 5, folder, options.amici),
             "c": lambda: (
                 settled_runs("pdl1_immune", "final:k_kill", 4, 1, (64,), (256, 512))
                 if options.quick

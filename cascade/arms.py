@@ -11,7 +11,7 @@ import numpy as np
 
 from cascade._switch import FROM, NEVER, UNTIL, UNTIL_SURGERY, factor_of
 from cascade.errors import AnalysisError, unknown_name
-from cascade.specs import Model
+from cascade.specs import Model, Parameter
 from cascade.target_table import Signs, Target
 
 if TYPE_CHECKING:
@@ -136,9 +136,16 @@ def beyond(acts: Signs, model: Model, fraction: float) -> str:
     """Say why the reverse of a drug makes no sense, or return an empty text."""
     for name, sign in acts:
         row = model.table.get(name)
-        if sign == "-" and row is not None and row.upper == 1 and row.nominal * (1 + fraction) > 1:
+        if sign == "-" and row is not None and _share(row) * (1 + fraction) > 1:
             return f"{name} is a share of {row.nominal:g}, which cannot rise by {fraction:.0%}"
     return ""
+
+
+def _share(row: Parameter) -> float:
+    """Return the largest value of a fraction of a whole (without unit, never above 1); 0 of other constants."""
+    if row.unit != "dimensionless" or row.upper is None or row.upper > 1:
+        return 0.0
+    return row.upper
 
 
 def arm_values(

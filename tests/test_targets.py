@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import cascade
+from cascade.arms import beyond
 from cascade.catalogue import library_folder
 from cascade.errors import AnalysisError, TableError, UnknownNameError
 from cascade.ranking import ranking_table
@@ -340,3 +342,11 @@ def test_breast_model_ranks_vessels_above_lymphatic_entry(breast: Model) -> None
     after = found.sel(window="adjuvant")
     assert after["effect_upper"].sel(target="kdr") < 0
     assert after["effect_mean"].sel(target="flt4") == 0  # nothing enters the lymph once the tumor is out
+
+
+def test_a_share_of_a_whole_is_not_raised_above_one() -> None:
+    """1.5 times 96 % of methyl groups kept in a division grew without bound, and every such run hit the time limit."""
+    breast = cascade.compose(cascade.load_composition("breast_lite"))
+    targets = {target.target: target for target in read_targets()}
+    assert "cannot rise" in beyond(resolve_acts(targets["dnmt"], breast), breast, 0.5)
+    assert beyond(resolve_acts(targets["kdr"], breast), breast, 0.5) == ""
