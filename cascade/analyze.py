@@ -203,7 +203,9 @@ def analyze(
         solver=solver, workers=workers, executor=executor, store=store, resume=resume, progress=progress,
     )  # fmt: skip
     output, reason = _stacked(runs, [*_own_names(runs, names), *_series(model, series)])
-    found: xr.Dataset = how.estimate(design, output, noise=noise_of(output, runs), **options)
+    found: xr.Dataset = how.estimate(
+        design, output, noise=noise_of(output, float(runs.attrs["relative_tolerance"])), **options
+    )
     found["output"], found["reason"] = output, reason
     found.attrs |= {key: value for key, value in runs.attrs.items() if key not in found.attrs and key != "values"}
     found.attrs |= {"method": method, "ranking_index": how.index, "runs": design.runs}
@@ -222,6 +224,7 @@ def settle_top(
     method: str = "sobol",
     groups: Groups = "modules",
     inside: bool = True,
+    transform: str | None = None,
     seed: int = 1,
     years: float = 25,
     solver: Solver | None = None,
@@ -240,12 +243,16 @@ def settle_top(
         Runs at most.
     top, confidence : int, float
         The list that is to be settled, and how sure.
-    method : {"sobol", "morris"}
+    method : {"sobol", "morris", "chaos"}
+        Chaos needs the fewest runs where a polynomial describes the readout, often only its logarithm or log odds.
     groups : {"pathways", "modules"} or mapping, optional
         Groups are judged first, and then (`inside`) the parameters of those that can hold one of the largest; None
-        judges all parameters at once.
+        judges all parameters at once. Morris judges the groups only; chaos has the runs for all parameters anyway and
+        judges groups only if `inside` is False.
     inside : bool
         False stops at the groups.
+    transform : {"log", "logit"}, optional
+        With chaos: judge the logarithm (of a readout above 0) or log odds (of a probability inside 0 to 1).
     seed, years, solver, workers, executor, progress
         As in `analyze`.
 
@@ -265,9 +272,11 @@ def settle_top(
         return found
 
     search: dict[str, Any] = {"budget": budget, "seed": seed, "top": top, "confidence": confidence}
-    search["noise"] = 10 * (solver or Solver()).relative_tolerance
-    if chosen is None or not inside or method != "sobol":
-        return settle(run, parameters, method=method, groups=chosen, **search)
+    search["noise"] = lambda output: noise_of(output, (solver or Solver()).relative_tolerance)
+    if method == "chaos" and inside:
+        chosen = None
+    if chosen is None or not inside or method != "sobol" or transform is not None:
+        return settle(run, parameters, method=method, groups=chosen, transform=transform, **search)
     return settle_by_groups(run, parameters, chosen, **search)
 
 
@@ -288,12 +297,12 @@ def _groups(model: Model, parameters: tuple[Parameter, ...], groups: Groups) -> 
     return groups_of(model, parameters, groups) if isinstance(groups, str) else groups
 
 
-def noise_of(output: xr.DataArray, runs: xr.Dataset) -> float:
+def noise_of(output: xr.DataArray, relative_tolerance: float) -> float:
     """Return the spread of an output that the solver alone can make: ten times its tolerance of the largest value."""
     import numpy as np
 
     size = np.abs(output.values[np.isfinite(output.values)]).max(initial=0.0)
-    return 10 * float(runs.attrs["relative_tolerance"]) * float(size)
+    return 10 * relative_tolerance * float(size)
 
 
 def _own_names(runs: xr.Dataset, names: Sequence[str]) -> list[str]:

@@ -49,7 +49,8 @@ def _keep(found: xr.Dataset, out: Path | None) -> None:
     "`cascade sensitivity breast_lite --method chaos --transform log --readout h_since_surgery_5y`, "
     "`cascade sensitivity breast --method sobol --by modules --plot st.png`, "
     "`cascade sensitivity emt --readout final:a_emt --method morris --years 1`, "
-    "`cascade sensitivity breast_lite --settle 5 --budget 5000`"
+    "`cascade sensitivity breast_lite --settle 5 --budget 5000`, "
+    "`cascade sensitivity breast_lite --readout h_since_surgery_5y --settle 5 --method chaos --transform log`"
 )
 def sensitivity(
     name: Name,
@@ -57,15 +58,19 @@ def sensitivity(
         list[str] | None, typer.Option("--readout", help="A readout (repeat the option); by default p_overt_5y.")
     ] = None,
     method: Annotated[
-        str, typer.Option(help="local, morris, sobol, dgsm, chaos, delta, pawn, rbd_fast or regional.")
-    ] = "chaos",
+        str | None,
+        typer.Option(
+            help="local, morris, sobol, dgsm, chaos (default), delta, pawn, rbd_fast or regional; with --settle sobol "
+            "(default), morris or chaos."
+        ),
+    ] = None,
     by: Annotated[str | None, typer.Option(help="Judge groups: pathways or modules.")] = None,
     samples: Annotated[int | None, typer.Option(help="Size of the design; each method has its usual one.")] = None,
     transform: Annotated[
         str | None, typer.Option(help="log or logit of the readout, with --method chaos; often needed.")
     ] = None,
     settle: Annotated[
-        int | None, typer.Option(metavar="K", help="Extend a Sobol design until the K largest are settled.")
+        int | None, typer.Option(metavar="K", help="Extend the design until the K largest are settled.")
     ] = None,
     budget: Annotated[int, typer.Option(help="Runs at most, with --settle.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Seed of every random number.")] = 1,
@@ -93,13 +98,22 @@ def sensitivity(
         if settle is not None:
             if len(names) > 1:
                 raise CascadeError("--settle extends a design for one readout; give --readout once")
-            how = cascade.settle_top(model, names[0], budget=budget, top=settle, groups=by or "modules", **common)
+            search: dict[str, Any] = {"method": method or "sobol", "groups": by or "modules", "transform": transform}
+            how = cascade.settle_top(model, names[0], budget=budget, top=settle, **search, **common)
             found, verdict = how.indices, str(how.indices.attrs["settled_verdict"])
-            found.attrs["ranking_index"] = "ST"
+            found.attrs["ranking_index"] = found.attrs["index"]
         else:
             options: dict[str, Any] = {} if transform is None else {"transform": transform}
             found = cascade.analyze(
-                model, names, method, samples=samples, groups=by, store=store, resume=resume, **common, **options
+                model,
+                names,
+                method or "chaos",
+                samples=samples,
+                groups=by,
+                store=store,
+                resume=resume,
+                **common,
+                **options,
             )
             verdict = f"{found.attrs['verdict']}. {found.attrs['failure_region']}"
     _keep(found.drop_vars(["output", "reason"], errors="ignore"), out)

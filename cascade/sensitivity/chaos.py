@@ -12,10 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from cascade.errors import AnalysisError, unknown_name
 from cascade.sensitivity.correlation import refuse_correlated
-from cascade.sensitivity.failures import is_constant, outputs_of
+from cascade.sensitivity.design import DUMMY
+from cascade.sensitivity.failures import Outputs, is_constant, outputs_of
 from cascade.sensitivity.given_data import finish, say_runs, tabulate
-from cascade.sensitivity.polynomials import FOLDS, Expansion, fit_expansion
+from cascade.sensitivity.intervals import rank_intervals
+from cascade.sensitivity.lacking import missed
+from cascade.sensitivity.polynomials import FOLDS, HIGHEST, fit_expansion, legendre
 from cascade.sensitivity.priors import stream
+from cascade.sensitivity.ranks import TOP
+from cascade.sensitivity.shares import shares, total_without_blocks
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,11 +37,17 @@ REFUSED = 0.3
 WEAK = 0.7
 """Below this Q2 the verdict warns."""
 
-HELD = 0.5
-"""Share of what the polynomial leaves unexplained that one parameter may hold: it widens the intervals. Chosen by
-measured coverage (tests/test_chaos.py): 0 gives 11 to 95 %, 0.25 gives 88 to 99 %, 0.5 gives 90 to 99 %."""
+LEAST = 0.01
+"""Share of the variance from which the verdict tells of terms that are missing."""
 
 TRANSFORMS = ("log", "logit")
+
+RANKS = {
+    "rank": "rank of the total index (1 is the largest; ties share the average)",
+    "rank_lower": "lower 95 % limit of the rank",
+    "rank_upper": "upper 95 % limit of the rank",
+    "p_top": "probability of being among the largest total indices",
+}
 
 INDICES = {"ST": "total Sobol index", "S1": "first-order Sobol index (of a group: all effects inside it)"}
 
@@ -48,6 +59,8 @@ def chaos_indices(
     transform: str | None = None,
     noise: float = 0.0,
     draws: int = 500,
+    replicates: int = 0,
+    top: int = TOP,
 ) -> xr.Dataset:
     """Estimate total and first-order indices of parameters or groups by sparse polynomial chaos.
 
@@ -64,6 +77,11 @@ def chaos_indices(
         Spread of the output that the solver alone produces, in its unit; a smaller spread counts as constant.
     draws : int
         Draws of the coefficients behind the intervals.
+    replicates : int
+        Blocks of runs to leave out one by one, for the ranks and for `settle.verdict`; 10 are enough, 0 leaves out
+        everything about ranks.
+    top : int
+        Size of the short list for `p_top`.
 
     Returns
     -------
@@ -73,6 +91,10 @@ def chaos_indices(
         dimensions of the output. Indices are NaN where Q2 is below 0.3. Intervals hold the error of the coefficients
         and half of the variance that the polynomial leaves unexplained. Cost in time: about 0.3 s per output for 400
         runs and 200 parameters.
+
+        With `replicates` also: `rank`, `rank_lower`, `rank_upper` and `p_top` by `ST` (the dummy has no rank);
+        `ST_jackknife` over `replicate` x `name`, from searches for as many terms without each block of runs;
+        `ST_missed`, what terms that the polynomial lacks, but its residuals show, may add to `ST`; and `constant`.
 
     Raises
     ------
@@ -84,6 +106,10 @@ def chaos_indices(
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     refuse_correlated(design, "polynomial chaos")
+    if replicates == 1 or replicates < 0:
+        raise AnalysisError(
+            f"replicates is {replicates}; give 0, or at least 2 blocks of runs to leave out, such as 10"
+        )
     outputs = outputs_of(design, output)
     matrix = _transformed(outputs.matrix, transform)
     blocks = _blocks(design)
@@ -92,6 +118,8 @@ def chaos_indices(
     found = np.full((matrix.shape[1], 2, len(design.names), 3), np.nan)
     found[constant] = 0.0
     quality = np.full((2, matrix.shape[1]), np.nan)
+    sets = list(design.sets.values())
+    left_out = np.where(constant[:, None, None], 0.0, np.full((matrix.shape[1], replicates + 1, len(sets)), np.nan))
     # Small matrices: threads of BLAS cost up to forty times what they save where the cores are busy (measured).
     with threadpool_limits(limits=1, user_api="blas"):
         for cell in np.flatnonzero((used >= MINIMUM) & ~constant):
@@ -100,42 +128,47 @@ def chaos_indices(
             fit = fit_expansion(design.quantiles[finite], matrix[finite, cell], blocks[finite], generator)
             quality[:, cell] = fit.q2, len(fit.terms)
             if fit.q2 >= REFUSED:
-                found[cell] = shares(fit, list(design.sets.values()), generator, draws)
+                found[cell] = shares(fit, sets, generator, draws)
+                if replicates:
+                    basis, rest = legendre(design.quantiles[finite], HIGHEST), matrix[finite, cell]
+                    left_out[cell, 1:] = total_without_blocks(basis, rest, fit, sets, blocks[finite], replicates)
+                    left_out[cell, 0] = missed(basis, rest, fit, sets)
     of = "" if transform is None else f" of the {transform} of the output"
     result = tabulate(found, design.names, outputs, {name: label + of for name, label in INDICES.items()})
     for name, label, row in (("Q2", "cross-validated share of the variance", 0), ("terms", "terms of the fit", 1)):
         attrs = {"long_name": label, "units": "dimensionless"}
         result[name] = (*outputs.restore(quality[row]), attrs)
     words = f"{say_runs(design.runs, used, MINIMUM, constant)}; {_say_quality(quality[0])}"
+    if replicates:
+        _add_ranks(result, design, outputs, left_out, constant, top)
+        words += _say_missed(result)
     finish(result, words, method="chaos", index="ST", seed=design.seed)
-    result.attrs["transform"] = transform or "none"
+    result.attrs |= {"index": "ST", "transform": transform or "none", "top": top, "replicates": replicates}
     return result
 
 
-def shares(fit: Expansion, sets: list[tuple[int, ...]], generator: np.random.Generator, draws: int) -> np.ndarray:
-    """Return total and first-order shares of sets of columns: 2 x sets x (estimate, lower, upper)."""
+def _add_ranks(
+    result: xr.Dataset, design: Design, outputs: Outputs, left_out: np.ndarray, constant: np.ndarray, top: int
+) -> None:
+    """Add ranks and what they stand on; `left_out` is outputs x (missed, then one per replicate) x names."""
     import numpy as np
 
-    touches, inside = np.zeros((2, len(fit.terms), len(sets)))
-    for place, term in enumerate(fit.terms):
-        columns = {column for column, _ in term}
-        touches[place] = [not columns.isdisjoint(chosen) for chosen in sets]
-        inside[place] = [columns.issubset(chosen) for chosen in sets]
-    values, vectors = np.linalg.eigh(fit.covariance)
-    scatter = generator.standard_normal((draws, len(values))) * np.sqrt(np.maximum(values, 0)) @ vectors.T
-    drawn = (fit.coefficients + scatter) ** 2
-    # The square of an estimate is too large by its variance.
-    part = np.maximum(fit.coefficients**2 - np.diag(fit.covariance), 0.0)
-    part = part if part.any() else fit.coefficients**2
-    left = HELD * (1 - fit.q2)
-    result = np.empty((2, len(sets), 3))
-    for row, member in enumerate((touches, inside)):
-        estimate = np.minimum(part @ member / part.sum(), 1.0)
-        half = 1.96 * (drawn @ member / drawn.sum(axis=1, keepdims=True)).std(axis=0)
-        lower = np.maximum(estimate - left * estimate - half, 0.0)
-        upper = np.minimum(estimate + left * (1 - estimate) + half, 1.0)
-        result[row] = np.stack([estimate, lower, upper], axis=-1)
-    return result
+    judged = [place for place, name in enumerate(design.names) if name != DUMMY]
+    jackknife = left_out[:, 1:].transpose(1, 2, 0)
+    estimate = result["ST"].values.reshape(len(design.names), -1)[judged]
+    known = np.where(constant, np.nan, estimate)
+    rows = {
+        "ST_missed": (left_out[:, 0].T, "upper limit of what terms that the polynomial lacks add to the total index")
+    }
+    for key, values in rank_intervals(known, jackknife[:, judged], top=top, seed=design.seed).items():
+        full = np.full((len(design.names), values.shape[1]), np.nan)
+        full[judged] = values
+        rows[key] = (full, RANKS[key])
+    for key, (values, label) in rows.items():
+        result[key] = (*outputs.restore(values, "name"), {"long_name": label, "units": "dimensionless"})
+    attrs = {"long_name": "total index without each block of runs", "units": "dimensionless"}
+    result["ST_jackknife"] = (*outputs.restore(jackknife, "replicate", "name"), attrs)
+    result["constant"] = (*outputs.restore(constant), {"long_name": "whether the output does not vary"})
 
 
 def _transformed(matrix: np.ndarray, transform: str | None) -> np.ndarray:
@@ -190,3 +223,14 @@ def _say_quality(q2: np.ndarray) -> str:
     if weak > refused:
         words += f"; below {WEAK:.0%} in {weak - refused} of {q2.size} outputs: take the order only, or add runs"
     return words
+
+
+def _say_missed(result: xr.Dataset) -> str:
+    """Name what takes part in terms that the polynomial lacks, where they hold a hundredth of the variance."""
+    extra = [dim for dim in result["ST_missed"].dims if dim != "name"]
+    most = result["ST_missed"].max(extra)
+    names = [str(name) for name in result["name"].values[(most >= LEAST).values]]
+    if not names:
+        return ""
+    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+    return f"; {shown} act in ways that the polynomial lacks (up to {float(most.max()):.0%} of the variance)"

@@ -29,6 +29,15 @@ LEADING = 12
 PAIR_DEGREE = {5: 8, LEADING: 4}
 """Total degree of interactions of two: up to 5 leading columns, and more."""
 
+SCREENED = 3
+"""Degree to which the products of all pairs of columns are screened; products of three have the first degree."""
+
+PROMISING = {2: 30, 3: 10}
+"""Products of two and of three columns that match best what a first short fit leaves over and become candidates."""
+
+THREES = 64
+"""Most columns whose products of three are screened: with 200 it takes ten times as long as all the rest."""
+
 FOLDS = 5
 """Folds of the cross-validation."""
 
@@ -82,13 +91,13 @@ def fit_expansion(u: np.ndarray, y: np.ndarray, blocks: np.ndarray, generator: n
     predicted = np.full((len(y), most), np.nan)
     for number_of_fold in range(FOLDS):
         inside = fold != number_of_fold
-        terms = _search(basis[:, inside], y[inside], most * (FOLDS - 1) // FOLDS)
+        terms = find_terms(basis[:, inside], y[inside], most * (FOLDS - 1) // FOLDS)
         guess = _predict(basis, y, inside, terms)
         predicted[~inside, : guess.shape[1]] = guess
     complete = np.isfinite(predicted).all(axis=0)
     error[1:][complete] = ((predicted[:, complete] - y[:, None]) ** 2).mean(axis=0)
     count = int(np.argmin(error))
-    return _refit(basis, y, _search(basis, y, count), block, q2=float(1 - error[count] / error[0]))
+    return fit_terms(basis, y, find_terms(basis, y, count), block, q2=float(1 - error[count] / error[0]))
 
 
 def legendre(u: np.ndarray, degree: int) -> np.ndarray:
@@ -139,8 +148,11 @@ def pursue(matrix: np.ndarray, y: np.ndarray, most: int) -> list[int]:
     return chosen
 
 
-def _search(basis: np.ndarray, y: np.ndarray, most: int) -> list[Term]:
-    """Find up to `most` terms: first among those of single columns, then with interactions of the leading ones."""
+def find_terms(basis: np.ndarray, y: np.ndarray, most: int) -> list[Term]:
+    """Find up to `most` terms: first among those of single columns, then with interactions of the leading ones.
+
+    Columns that act together and not alone never lead: of the interactions of all, the most promising ones take part.
+    """
     import numpy as np
 
     columns = basis.shape[2]
@@ -154,6 +166,11 @@ def _search(basis: np.ndarray, y: np.ndarray, most: int) -> list[Term]:
     leading = sorted(int(j) for j in np.argsort(-weight)[:LEADING] if weight[j] > 0)
     # With few columns all may interact: x2 of the Ishigami function has no term of its own.
     more = _more_terms(list(range(columns)) if columns <= LEADING else leading)
+    # The rest of a short fit: a long one follows the noise and hides what is looked for.
+    few = values[:, first[: max(3, len(y) // 20)]]
+    few = few - few.mean(axis=0)
+    rest = y - y.mean() - few @ np.linalg.lstsq(few, y - y.mean(), rcond=None)[0]
+    more += [term for term in _promising(basis, rest) if term not in set(more)]
     chosen = pursue(np.concatenate([values, evaluate(basis, more)], axis=1), y, most)
     return [(single + more)[place] for place in chosen]
 
@@ -164,6 +181,31 @@ def _more_terms(leading: list[int]) -> list[Term]:
     total = next((degree for count, degree in PAIR_DEGREE.items() if len(leading) <= count), 4)
     degrees = [(k, m) for k in range(1, HIGHEST + 1) for m in range(1, HIGHEST + 1) if k + m <= total]
     return higher + [((a, k), (b, m)) for a, b in combinations(leading, 2) for k, m in degrees]
+
+
+def _promising(basis: np.ndarray, rest: np.ndarray) -> list[Term]:
+    """Return the products of two and of three columns that match the residuals best, among those of all columns."""
+    import numpy as np
+
+    columns = basis.shape[2]
+    before = np.triu(np.ones((columns, columns), dtype=bool), 1)
+    found: dict[int, list[tuple[float, Term]]] = {2: [], 3: []}
+
+    def keep(match: np.ndarray, a: int, b: int, more: Term = ()) -> None:
+        size = len(more) + 2
+        best = np.argpartition(-match, min(PROMISING[size], match.size - 1), axis=None)[: PROMISING[size]]
+        for i, j in zip(*np.unravel_index(best, match.shape), strict=True):
+            if match[i, j] > 0:
+                found[size].append((float(match[i, j]), tuple(sorted((*more, (int(i), a), (int(j), b))))))
+
+    for k in range(1, SCREENED + 1):
+        for m in range(1, k + 1):
+            allowed = before if k == m else before | before.T
+            keep(np.abs((basis[k] * rest[:, None]).T @ basis[m]) * allowed, k, m)
+    for j in range(columns - 2 if columns <= THREES else 0):
+        product = basis[1] * (rest * basis[1][:, j])[:, None]
+        keep(np.abs(product.T @ basis[1]) * (before & (np.arange(columns) > j)[:, None]), 1, 1, ((j, 1),))
+    return [term for size, terms in found.items() for _, term in sorted(terms, reverse=True)[: PROMISING[size]]]
 
 
 def _predict(basis: np.ndarray, y: np.ndarray, inside: np.ndarray, terms: list[Term]) -> np.ndarray:
@@ -184,7 +226,7 @@ def _means_of_others(y: np.ndarray, fold: np.ndarray) -> np.ndarray:
     return np.asarray(means[fold])
 
 
-def _refit(basis: np.ndarray, y: np.ndarray, terms: list[Term], block: np.ndarray, *, q2: float) -> Expansion:
+def fit_terms(basis: np.ndarray, y: np.ndarray, terms: list[Term], block: np.ndarray, *, q2: float) -> Expansion:
     import numpy as np
 
     values = evaluate(basis, terms)

@@ -1,126 +1,30 @@
-"""Is the top of a ranking settled? The verdict, and a search that looks again after every extension."""
+"""A search for the top of a ranking that looks again after every extension of the design."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from cascade.errors import AnalysisError
-from cascade.sensitivity.design import DUMMY, Design
-from cascade.sensitivity.intervals import CONFIDENCE, probability_of_set
+from cascade.sensitivity.chaos import chaos_indices
+from cascade.sensitivity.design import Design
 from cascade.sensitivity.morris import morris_indices
-from cascade.sensitivity.ranks import TOP
 from cascade.sensitivity.reuse import evaluate_new
 from cascade.sensitivity.sobol import sobol_indices
+from cascade.sensitivity.verdict import Verdict, check_question, verdict
 
 if TYPE_CHECKING:
-    import numpy as np
     import xarray as xr
 
 Evaluate = Callable[[Design, int], Any]
 """Simulates the runs of a design from the given one on; returns one value per run, first dimension or `run`."""
 
-TOLERANCE = 0.01
-"""Indices closer than this share of the largest one count as equal: nobody needs to know which of them is larger."""
+Noise = float | Callable[[Any], float]
+"""Spread of the output that the solver alone produces, or what tells it from the output."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """Whether a short list is settled.
-
-    Attributes
-    ----------
-    settled : bool
-    probability : float
-        That the names in `top` are those with the largest indices; NaN if that cannot be said.
-    top : tuple of str
-        Names with the largest estimates, best first.
-    text : str
-        The verdict in words.
-    """
-
-    settled: bool
-    probability: float
-    top: tuple[str, ...]
-    text: str
-
-    def __str__(self) -> str:
-        return self.text
-
-
-def verdict(
-    indices: xr.Dataset, top: int = TOP, confidence: float = CONFIDENCE, *, tolerance: float = TOLERANCE
-) -> Verdict:
-    """Say whether the `top` largest indices are known to be the largest.
-
-    Parameters
-    ----------
-    indices : xarray.Dataset
-        Of `sobol_indices` or `morris_indices`, for one output; select one if there are several.
-    top : int
-        Size of the list; its inner order is not judged.
-    confidence : float
-        Probability that is asked for.
-    tolerance : float
-        Indices closer than this share of the largest one count as equal.
-
-    Returns
-    -------
-    Verdict
-    """
-    index = str(indices.attrs["index"])
-    names = [str(name) for name in indices["name"].values if name != DUMMY]
-    _check_question(top, confidence, tolerance)
-    table = indices.sel(name=names)
-    if table[index].ndim != 1:
-        raise AnalysisError(
-            f"the indices have the dimensions {table[index].dims}; select one output, such as indices.isel(time=-1)"
-        )
-    return _verdict(
-        names,
-        table[index].values,
-        table[f"{index}_jackknife"].transpose("replicate", "name").values,
-        constant=bool(indices["constant"]),
-        question=(top, confidence, tolerance, int(indices.attrs["seed"])),
-    )
-
-
-def _check_question(top: int, confidence: float, tolerance: float) -> None:
-    if top < 1:
-        raise AnalysisError(f"top is {top}; ask for at least 1")
-    if not 0 < confidence < 1:
-        raise AnalysisError(f"confidence is {confidence}; give a probability between 0 and 1, such as 0.95")
-    if not 0 <= tolerance < 1:
-        raise AnalysisError(f"tolerance is {tolerance}; give a share of the largest index, 0 or above and below 1")
-
-
-def _verdict(
-    names: Sequence[str],
-    estimate: np.ndarray,
-    left_out: np.ndarray,
-    *,
-    constant: bool,
-    question: tuple[int, float, float, int],
-) -> Verdict:
-    import numpy as np
-
-    top, confidence, tolerance, seed = question
-    known = np.isfinite(estimate)
-    if constant or not known.all():
-        missing = [name for name, there in zip(names, known, strict=True) if not there]
-        why = "the output does not vary" if constant else f"{', '.join(missing[:5])} have no index"
-        return Verdict(settled=False, probability=float("nan"), top=(), text=f"top {top} settled: no; {why}")
-    best = tuple(names[place] for place in np.argsort(-estimate, kind="stable")[:top])
-    if len(names) <= top:
-        return Verdict(settled=True, probability=1.0, top=best, text=f"top {top} settled: yes; there are no more names")
-    probability = probability_of_set(estimate, left_out, top=top, seed=seed, tolerance=tolerance)
-    settled = probability >= confidence
-    text = f"top {top} settled: {'yes' if settled else 'no'}; {', '.join(best)} are the largest "
-    text += f"with a probability of {probability:.1%}, {confidence:.0%} is asked for"
-    if tolerance:
-        text += f" (indices within {tolerance:.1%} of the largest count as equal)"
-    return Verdict(settled=settled, probability=probability, top=best, text=text)
+REPLICATES = 10
+"""Blocks of runs of a sample that polynomial chaos leaves out one by one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,8 +34,8 @@ class Settled:
     Attributes
     ----------
     indices : xarray.Dataset
-        Of `sobol_indices` or `morris_indices`, for all runs; `attrs["settled"]` and `attrs["settled_verdict"]` say how
-        it ended.
+        Of `sobol_indices`, `morris_indices` or `chaos_indices`, for all runs; `attrs["settled"]` and
+        `attrs["settled_verdict"]` say how it ended.
     history : xarray.Dataset
         Over `look`: `runs` made until then, `probability` of the list, `settled`, `level` (1 for groups, 2 for the
         parameters inside them), and over `name` the index with limits and `p_top`; a curve of convergence.
@@ -159,15 +63,17 @@ class Search:
         top: int,
         confidence: float,
         tolerance: float,
-        noise: float,
+        noise: Noise,
         budget: int,
         growth: float,
+        transform: str | None = None,
     ) -> None:
-        _check_question(top, confidence, tolerance)
+        check_question(top, confidence, tolerance)
         if growth <= 1:
             raise AnalysisError(f"growth is {growth}; a design grows by a factor above 1, such as 1.5")
         self.evaluate, self.top, self.confidence, self.tolerance = evaluate, top, confidence, tolerance
         self.noise, self.budget, self.growth = noise, budget, growth
+        self.transform = transform
         self.made = 0
         self.design: Design | None = None
         self.output: Any = None
@@ -181,19 +87,21 @@ class Search:
         new, output = evaluate_new(self.evaluate, self.design, self.output, design, self.budget - self.made)
         if output is None:
             if self.design is None:
+                others = "or lower `start`" if design.method == "sample" else "judge groups, or lower `start` or `rows`"
                 raise AnalysisError(
                     f"the budget of {self.budget} runs is too small for the first look, which needs {new} for "
-                    f"{len(design.names)} names; raise it, judge groups, or lower `start` or `rows`"
+                    f"{len(design.names)} names; raise it, {others}"
                 )
             return False
         self.made += new
         same_names = self.design is not None and self.design.names == design.names
         before = self.verdicts if same_names else []
         self.design, self.output = design, output
-        estimate = morris_indices if design.method == "morris" else sobol_indices
-        self.indices = estimate(design, output, noise=self.noise, top=self.top)
+        self.indices = self._estimate(design, output)
         self.verdicts = self._judge(self.indices)
-        stable = bool(before) and all(set(a.top) == set(b.top) for a, b in zip(before, self.verdicts, strict=True))
+        stable = bool(before) and all(
+            a.top and set(a.top) == set(b.top) for a, b in zip(before, self.verdicts, strict=True)
+        )
         few = len(design.names) <= self.top
         self.settled = all(v.settled for v in self.verdicts) and (stable or few)
         self.looks.append(self._record(level))
@@ -219,6 +127,16 @@ class Search:
         assert self.design is not None, "look first"
         return self.design
 
+    def _estimate(self, design: Design, output: Any) -> xr.Dataset:
+        """Return the indices of the method of the design."""
+        noise = self.noise(output) if callable(self.noise) else self.noise
+        if design.method == "sample":
+            return chaos_indices(
+                design, output, transform=self.transform, noise=noise, replicates=REPLICATES, top=self.top
+            )
+        estimate = morris_indices if design.method == "morris" else sobol_indices
+        return estimate(design, output, noise=noise, top=self.top)
+
     def _hopeless(self) -> bool:
         """Say whether no output varies: more runs of the same would be wasted."""
         return self.indices is not None and bool(self.indices["constant"].all())
@@ -229,7 +147,8 @@ class Search:
         extra = [dim for dim in indices[index].dims if dim != "name"]
         if not extra:
             return [verdict(indices, self.top, self.confidence, tolerance=self.tolerance)]
-        flat = indices[[index, f"{index}_jackknife", "constant"]].stack(output_number=extra, create_index=False)
+        judged = [name for name in (index, f"{index}_jackknife", "constant", "Q2", "ST_missed") if name in indices]
+        flat = indices[judged].stack(output_number=extra, create_index=False)
         flat.attrs = indices.attrs
         return [
             verdict(flat.isel(output_number=place), self.top, self.confidence, tolerance=self.tolerance)

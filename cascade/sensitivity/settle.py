@@ -6,12 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from cascade.errors import AnalysisError, unknown_name
+from cascade.sensitivity.chaos import TRANSFORMS
 from cascade.sensitivity.design import Design
+from cascade.sensitivity.given_data import sample_design
 from cascade.sensitivity.intervals import CONFIDENCE
 from cascade.sensitivity.morris import morris_design
 from cascade.sensitivity.pick_freeze import ROWS, sobol_design
 from cascade.sensitivity.ranks import TOP
-from cascade.sensitivity.search import TOLERANCE, Evaluate, Search, Settled, Verdict, verdict
+from cascade.sensitivity.search import Evaluate, Noise, Search, Settled
+from cascade.sensitivity.verdict import TOLERANCE, Verdict, verdict
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -20,10 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Settled", "Verdict", "settle", "settle_by_groups", "verdict"]
 
-START = {"sobol": 4, "morris": 6}
-"""Replicates or trajectories of the first look."""
+START = {"sobol": 4, "morris": 6, "chaos": 200}
+"""Replicates, trajectories or runs of the first look."""
 
-METHODS = ("sobol", "morris")
+METHODS = ("sobol", "morris", "chaos")
 
 
 def settle(
@@ -37,10 +40,11 @@ def settle(
     top: int = TOP,
     confidence: float = CONFIDENCE,
     tolerance: float = TOLERANCE,
-    noise: float = 0.0,
+    noise: Noise = 0.0,
     start: int | None = None,
     growth: float = 1.5,
     rows: int = ROWS,
+    transform: str | None = None,
 ) -> Settled:
     """Extend a design until the list of the largest indices is settled, or the budget ends.
 
@@ -56,20 +60,23 @@ def settle(
     budget : int
         Runs at most.
     seed : int
-    method : {"sobol", "morris"}
-        Sobol' total indices, or mu* of Morris.
+    method : {"sobol", "morris", "chaos"}
+        Sobol' total indices; mu* of Morris; or total indices by polynomial chaos, from a tenth of the runs where a
+        polynomial describes the output, and never settled where it does not (see `verdict`).
     groups : mapping of str to sequence of str, optional
         Judge groups instead of parameters; see `settle_by_groups` for both.
     top, confidence, tolerance
         See `verdict`.
-    noise : float
-        See `sobol_indices`.
+    noise : float or callable
+        See `sobol_indices`; a callable gets the outputs so far and returns it.
     start : int, optional
-        Replicates or trajectories of the first look; by default 4 and 6.
+        Replicates, trajectories or runs of the first look; by default 4, 6 and 200.
     growth : float
         Factor from look to look.
     rows : int
         Rows of a replicate of Sobol.
+    transform : {"log", "logit"}, optional
+        Judge the logarithm or log odds of the output, by polynomial chaos; see `chaos_indices`.
 
     Returns
     -------
@@ -82,12 +89,18 @@ def settle(
     """
     if method not in METHODS:
         raise unknown_name("method", method, METHODS, "the methods that can be extended")
-    search = Search(evaluate, top, confidence, tolerance, noise, budget, growth)
+    if transform is not None and method != "chaos":
+        raise AnalysisError(f"transform={transform!r} belongs to polynomial chaos; ask for method='chaos'")
+    if transform is not None and transform not in TRANSFORMS:
+        raise unknown_name("transformation", transform, TRANSFORMS, "the transformations")
+    search = Search(evaluate, top, confidence, tolerance, noise, budget, growth, transform)
     size = START[method] if start is None else start
 
     def make(samples: int) -> Design:
         if method == "morris":
             return morris_design(parameters, samples, seed=seed, groups=groups)
+        if method == "chaos":
+            return sample_design(parameters, samples, seed=seed, groups=groups)
         return sobol_design(parameters, samples, rows=rows, seed=seed, groups=groups)
 
     search.look(make(size), level=1)
@@ -105,7 +118,7 @@ def settle_by_groups(
     top: int = TOP,
     confidence: float = CONFIDENCE,
     tolerance: float = TOLERANCE,
-    noise: float = 0.0,
+    noise: Noise = 0.0,
     winners: int = 3,
     start: int = START["sobol"],
     growth: float = 1.5,
