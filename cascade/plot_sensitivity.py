@@ -57,6 +57,7 @@ def indices(
     floor = _floor(found, name, readout)
     if floor is not None:
         axis.axvline(floor, color=GREY, linestyle=":", linewidth=1.1)
+        axis.text(floor, count - 0.45, " floor of noise", va="bottom", color=GREY, fontsize=8.5)
     axis.set_yticks(rows, [str(label) for label in table["name"].values])
     axis.set_ylim(count - 0.4, -0.6)
     widest = float(np.nanmax(np.abs(value), initial=0.0))
