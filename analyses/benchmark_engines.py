@@ -210,7 +210,7 @@ def against_amici(name: str, repeats: int, folder: Path, python: str) -> None:
     """(b) Runs of one module in AMICI, which works hours on the formulas of a whole composition before it compiles."""
     model = cascade.compose(cascade.load_module(name))
     ask = asked(model, folder) | {"repeats": repeats}
-    values = {model.parameters[0].id: xr.DataArray(np.full(100, model.parameters[0].value), dims="run")}
+    values = {model.parameters[0].id: xr.DataArray(np.full(100, model.parameters[0].nominal), dims="run")}
     readout = f"final:{next(iter(model.ids.values()))}"
     times = []
     for _ in range(repeats + 1):

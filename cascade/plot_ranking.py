@@ -90,7 +90,7 @@ def _map(axis: Axes, three: list[np.ndarray], scale: str, unit: str, better: str
     sure = (lower > 0) | (upper < 0)
     for row, column in np.ndindex(mean.shape):
         text = effect_text(float(mean[row, column]), scale, unit)
-        text = text if sure[row, column] else f"({text})"
+        text = text if sure[row, column] or np.isnan(mean[row, column]) else f"({text})"
         dark = abs(mean[row, column]) > 0.85 * largest
         color = "white" if dark else "#222222" if sure[row, column] else "#555555"
         axis.text(column, row, text, ha="center", va="center", fontsize=8, color=color)

@@ -121,8 +121,8 @@ def _write(axis: Axes, row: int, bar: tuple[float, float], text: str, horizontal
 
 
 def _frame(axis: Axes, names: list[str], label: str, span: tuple[float, float], horizontal: bool) -> None:
-    # Vertical bars carry two lines of text beyond their end.
-    room = (0.16 if horizontal else 0.26) * ((span[1] - span[0]) or 1.0)
+    # The bar of the sum carries two lines of text beyond its end.
+    room = 0.26 * ((span[1] - span[0]) or 1.0)
     limits = (span[0] - room, span[1] + room)
     if horizontal:
         axis.set_yticks(range(len(names)), names)

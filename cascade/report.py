@@ -249,6 +249,7 @@ def _context(model: Model, ranking: xr.Dataset, untreated: xr.Dataset, command: 
         "verdict": verdict.sentences(ranking),
         "attrs": attrs,
         "rows": rows,
+        "missing": bool((ranking["missing_share"] > 0).any()),
         "drawn": min(DRAWN, len(rows)),
         "effect_header": f"{verdict.effect_header(ranking)}, {main}",
         "windows": _meanings(ranking),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from cascade._words import effect_text, number, percent
@@ -55,11 +56,17 @@ def rows(ranking: xr.Dataset) -> list[dict[str, Any]]:
                 "p_first": percent(value["p_first"]),
                 "p_top": percent(value["p_top"]),
                 "assumed_share": percent(min(value.get("assumed_share", math.nan), 1.0)),
-                "total_index": number(value.get("total_index", math.nan), 2),
+                "total_index": _limits(value, "total_index"),
                 "missing": percent(value["missing_share"]),
             }
         )
     return found
+
+
+def _limits(value: Mapping[Any, float], name: str) -> str:
+    """Return the 95 % limits: an estimate alone would look sure."""
+    low, high = value.get(f"{name}_lower", math.nan), value.get(f"{name}_upper", math.nan)
+    return f"{number(low, 2)}–{number(high, 2)}" if math.isfinite(high) else "–"
 
 
 def sentences(ranking: xr.Dataset) -> list[str]:

@@ -11,11 +11,10 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import TYPE_CHECKING
 
+from cascade.sensitivity.residuals import Term, shown_terms
+
 if TYPE_CHECKING:
     import numpy as np
-
-Term = tuple[tuple[int, int], ...]
-"""The (column, degree) of each factor of a term."""
 
 EVERYONE = 2
 """Degree to which every column has terms of its own."""
@@ -29,11 +28,11 @@ LEADING = 12
 PAIR_DEGREE = {5: 8, LEADING: 4}
 """Total degree of interactions of two: up to 5 leading columns, and more."""
 
-SCREENED = 3
-"""Degree to which the products of all pairs of columns are screened; products of three have the first degree."""
+BY_CHANCE = 1.0
+"""Interactions of any columns that become candidates though nothing is there, on average."""
 
-PROMISING = {2: 30, 3: 10}
-"""Products of two and of three columns that match best what a first short fit leaves over and become candidates."""
+PROMISING = 40
+"""Most interactions of any columns that become candidates."""
 
 THREES = 64
 """Most columns whose products of three are screened: with 200 it takes ten times as long as all the rest."""
@@ -184,28 +183,10 @@ def _more_terms(leading: list[int]) -> list[Term]:
 
 
 def _promising(basis: np.ndarray, rest: np.ndarray) -> list[Term]:
-    """Return the products of two and of three columns that match the residuals best, among those of all columns."""
-    import numpy as np
-
-    columns = basis.shape[2]
-    before = np.triu(np.ones((columns, columns), dtype=bool), 1)
-    found: dict[int, list[tuple[float, Term]]] = {2: [], 3: []}
-
-    def keep(match: np.ndarray, a: int, b: int, more: Term = ()) -> None:
-        size = len(more) + 2
-        best = np.argpartition(-match, min(PROMISING[size], match.size - 1), axis=None)[: PROMISING[size]]
-        for i, j in zip(*np.unravel_index(best, match.shape), strict=True):
-            if match[i, j] > 0:
-                found[size].append((float(match[i, j]), tuple(sorted((*more, (int(i), a), (int(j), b))))))
-
-    for k in range(1, SCREENED + 1):
-        for m in range(1, k + 1):
-            allowed = before if k == m else before | before.T
-            keep(np.abs((basis[k] * rest[:, None]).T @ basis[m]) * allowed, k, m)
-    for j in range(columns - 2 if columns <= THREES else 0):
-        product = basis[1] * (rest * basis[1][:, j])[:, None]
-        keep(np.abs(product.T @ basis[1]) * (before & (np.arange(columns) > j)[:, None]), 1, 1, ((j, 1),))
-    return [term for size, terms in found.items() for _, term in sorted(terms, reverse=True)[: PROMISING[size]]]
+    """Return the interactions, of all columns, that the residuals show most clearly."""
+    shown = shown_terms(basis, rest, by_chance=BY_CHANCE, threes=basis.shape[2] <= THREES)
+    clear = sorted(((abs(total / error), term) for term, total, error in shown if len(term) > 1), reverse=True)
+    return [term for _, term in clear[:PROMISING]]
 
 
 def _predict(basis: np.ndarray, y: np.ndarray, inside: np.ndarray, terms: list[Term]) -> np.ndarray:
