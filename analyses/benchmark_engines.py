@@ -153,7 +153,7 @@ def against_tellurium(name: str, runs: int, repeats: int, folder: Path) -> None:
     ask = asked(model, folder) | {"ids": [p.id for p in design.parameters], "table": str(folder / "table.npy")}
     evaluate(model, {}, [READOUT], years=YEARS, points=ROWS, solver=SOLVER, workers=1)  # imports are not counted
     ours: list[float] = []
-    few = max(2, runs // 20)  # setting by name takes half a minute a run on a large model
+    few = max(1, runs // 20)  # setting by name takes half a minute a run on a large model
     theirs: dict[bool, list[float]] = {False: [], True: []}
     for _ in range(repeats):
         spent, found = seconds(
@@ -343,7 +343,7 @@ def main(arguments: list[str] | None = None) -> int:
             "a": lambda: against_tellurium(name, runs, repeats, folder),
             "b": lambda: against_others(name, 1 if options.quick else 5, folder, options.amici),
             "c": lambda: (
-                settled_runs("pdl1_immune", "final:k_kill", 4, 1, (64,), (256, 512))
+                settled_runs("pdl1_immune", "final:k_kill", 2, 1, (32,), (256, 512))
                 if options.quick
                 else settled_runs(
                     "pdl1_immune", "final:k_kill", 64, 5, (64, 128, 256, 512, 1024, 2048), (256, 512, 1024, 2048, 4096)
