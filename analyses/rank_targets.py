@@ -19,7 +19,13 @@ import xarray as xr
 
 import cascade
 
-MODELS = ("breast", "prostate")
+MODELS = {"breast": (25.0, 100), "prostate": (60.0, 200)}
+"""Years that are simulated, and parameter sets. Under the priors of prostate cancer half of the tumors stay too small
+for an operation within 80 years, and of 20 patients 2 are operated within 25 years, 10 within 60."""
+
+OTHERS = (25.0, 100)
+"""Of every other model."""
+
 QUICK = ("breast_lite",)
 FEW = ("proliferation", "kdr", "mek", "angiogenic_switch", "pd1", "tgfbr1", "rankl")
 """Targets of the quick run."""
@@ -29,7 +35,9 @@ LEADING = 10
 
 def rank(model: cascade.Model, out: Path, quick: bool, resume: bool, seed: int = 1) -> xr.Dataset:
     """Rank the targets of one model."""
-    options: dict[str, Any] = {"samples": 100, "total_samples": 1000, "morris_trajectories": 4}
+    years, samples = MODELS.get(model.name, OTHERS)
+    options: dict[str, Any] = {"samples": samples, "total_samples": 10 * samples, "morris_trajectories": 4}
+    options["years"] = years
     solver = cascade.Solver(relative_tolerance=1e-5, absolute_tolerance=1e-9)
     if quick:
         options = {
