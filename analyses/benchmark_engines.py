@@ -153,7 +153,7 @@ def against_tellurium(name: str, runs: int, repeats: int, folder: Path) -> None:
     ask = asked(model, folder) | {"ids": [p.id for p in design.parameters], "table": str(folder / "table.npy")}
     evaluate(model, {}, [READOUT], years=YEARS, points=ROWS, solver=SOLVER, workers=1)  # imports are not counted
     ours: list[float] = []
-    few = max(1, runs // 20)  # setting by name takes half a minute a run on a large model
+    few = max(1, runs // 20)  # by name, whose time per run is multiplied up: it took up to half a minute a run
     theirs: dict[bool, list[float]] = {False: [], True: []}
     for _ in range(repeats):
         spent, found = seconds(

@@ -20,8 +20,8 @@ import xarray as xr
 import cascade
 
 MODELS = {"breast": (25.0, 100), "prostate": (60.0, 200)}
-"""Years that are simulated, and parameter sets. Under the priors of prostate cancer half of the tumors stay too small
-for an operation within 80 years, and of 20 patients 2 are operated within 25 years, 10 within 60."""
+"""Years that are simulated, and parameter sets. Of 21 parameter sets of prostate cancer (20 drawn and the nominal one)
+2 lead to an operation within 25 years, 10 within 60, and 10 to none within 80."""
 
 OTHERS = (25.0, 100)
 """Of every other model."""

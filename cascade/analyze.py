@@ -16,7 +16,7 @@ from cascade.sensitivity.chaos import chaos_indices
 from cascade.sensitivity.delta import delta_indices
 from cascade.sensitivity.design import Design
 from cascade.sensitivity.dgsm import dgsm_bounds, dgsm_design
-from cascade.sensitivity.failures import failure_region
+from cascade.sensitivity.failures import failure_region, solver_noise
 from cascade.sensitivity.given_data import sample_design
 from cascade.sensitivity.local import local_coefficients, local_design
 from cascade.sensitivity.morris import morris_design, morris_indices
@@ -204,7 +204,7 @@ def analyze(
     )  # fmt: skip
     output, reason = _stacked(runs, [*_own_names(runs, names), *_series(model, series)])
     found: xr.Dataset = how.estimate(
-        design, output, noise=noise_of(output, float(runs.attrs["relative_tolerance"])), **options
+        design, output, noise=solver_noise(output.values, float(runs.attrs["relative_tolerance"])), **options
     )
     found["output"], found["reason"] = output, reason
     found.attrs |= {key: value for key, value in runs.attrs.items() if key not in found.attrs and key != "values"}
@@ -272,7 +272,7 @@ def settle_top(
         return found
 
     search: dict[str, Any] = {"budget": budget, "seed": seed, "top": top, "confidence": confidence}
-    search["noise"] = lambda output: noise_of(output, (solver or Solver()).relative_tolerance)
+    search["noise"] = lambda output: solver_noise(output.values, (solver or Solver()).relative_tolerance)
     if method == "chaos" and inside:
         chosen = None
     if chosen is None or not inside or method != "sobol" or transform is not None:
@@ -295,14 +295,6 @@ def _parameters(model: Model) -> tuple[Parameter, ...]:
 
 def _groups(model: Model, parameters: tuple[Parameter, ...], groups: Groups) -> Mapping[str, Sequence[str]] | None:
     return groups_of(model, parameters, groups) if isinstance(groups, str) else groups
-
-
-def noise_of(output: xr.DataArray, relative_tolerance: float) -> float:
-    """Return the spread of an output that the solver alone can make: ten times its tolerance of the largest value."""
-    import numpy as np
-
-    size = np.abs(output.values[np.isfinite(output.values)]).max(initial=0.0)
-    return 10 * relative_tolerance * float(size)
 
 
 def _own_names(runs: xr.Dataset, names: Sequence[str]) -> list[str]:

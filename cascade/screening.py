@@ -13,6 +13,7 @@ from cascade.evaluate import evaluate
 from cascade.readouts import find_readout
 from cascade.sensitivity import groups_of, morris_design, morris_indices, sample_design
 from cascade.sensitivity.chaos import chaos_indices
+from cascade.sensitivity.failures import solver_noise
 from cascade.specs import Model, Parameter
 
 if TYPE_CHECKING:
@@ -48,14 +49,12 @@ def screen(
     xarray.Dataset
         Over `parameter`; with unit, evidence and note of every parameter, unless modules were screened.
     """
-    import numpy as np
 
     groups = groups_of(model, parameters, "modules") if by_module else None
     design = morris_design(parameters, trajectories, seed=seed, groups=groups)
     outputs = run(model, design, [readout], "screening")
     output = outputs[readout].values
-    largest = np.abs(output[np.isfinite(output)]).max(initial=0.0)
-    noise = 10 * float(outputs.attrs["relative_tolerance"]) * float(largest)
+    noise = solver_noise(output, float(outputs.attrs["relative_tolerance"]))
     effects = morris_indices(design, output, noise=noise, draws=0).rename(name="parameter")
     reasons = Counter(str(reason) for reason in outputs[f"reason_{readout}"].values if reason != "ok")
     attrs = {f"morris_{key}": value for key, value in effects.attrs.items()}
@@ -110,7 +109,7 @@ def total_indices(
     output = outputs[readout].values
     if logarithmic:
         output = np.where(output > 0, output, np.nan)
-    noise = 10 * float(outputs.attrs["relative_tolerance"]) * float(np.nanmax(np.abs(output), initial=0.0))
+    noise = solver_noise(output, float(outputs.attrs["relative_tolerance"]))
     found = chaos_indices(design, output, transform="log" if logarithmic else None, noise=noise)
     table = found[["ST", "ST_lower", "ST_upper"]].reindex(name=list(sets)).rename(name="target")
     table = table.rename(ST="total_index", ST_lower="total_index_lower", ST_upper="total_index_upper")

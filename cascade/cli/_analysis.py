@@ -103,18 +103,9 @@ def sensitivity(
             found, verdict = how.indices, str(how.indices.attrs["settled_verdict"])
             found.attrs["ranking_index"] = found.attrs["index"]
         else:
-            options: dict[str, Any] = {} if transform is None else {"transform": transform}
-            found = cascade.analyze(
-                model,
-                names,
-                method or "chaos",
-                samples=samples,
-                groups=by,
-                store=store,
-                resume=resume,
-                **common,
-                **options,
-            )
+            options: dict[str, Any] = {"samples": samples, "groups": by, "store": store, "resume": resume}
+            options |= {} if transform is None else {"transform": transform}
+            found = cascade.analyze(model, names, method or "chaos", **options, **common)
             verdict = f"{found.attrs['verdict']}. {found.attrs['failure_region']}"
     _keep(found.drop_vars(["output", "reason"], errors="ignore"), out)
     _print_indices(found, verdict, top, as_json)

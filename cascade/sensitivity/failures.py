@@ -212,6 +212,13 @@ def _shortest(ordered: np.ndarray) -> tuple[float, float]:
     return float(ordered[first]), float(ordered[first + count - 1])
 
 
+def solver_noise(output: np.ndarray, relative_tolerance: float) -> float:
+    """Return the spread of an output that the solver alone can make: ten times its tolerance of the largest value."""
+    import numpy as np
+
+    return 10 * relative_tolerance * float(np.abs(output[np.isfinite(output)]).max(initial=0.0))
+
+
 def holm(p_values: np.ndarray) -> np.ndarray:
     """Correct p values for their number, step by step (Holm 1979, Scand J Stat 6:65-70)."""
     import numpy as np

@@ -208,6 +208,7 @@ def _means_of_others(y: np.ndarray, fold: np.ndarray) -> np.ndarray:
 
 
 def fit_terms(basis: np.ndarray, y: np.ndarray, terms: list[Term], block: np.ndarray, *, q2: float) -> Expansion:
+    """Fit the coefficients of given terms by least squares, with their covariance."""
     import numpy as np
 
     values = evaluate(basis, terms)

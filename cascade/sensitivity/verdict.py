@@ -97,6 +97,7 @@ def verdict(
 
 
 def check_question(top: int, confidence: float, tolerance: float) -> None:
+    """Refuse a size, a probability or a tolerance that cannot be asked for."""
     if top < 1:
         raise AnalysisError(f"top is {top}; ask for at least 1")
     if not 0 < confidence < 1:
