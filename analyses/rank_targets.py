@@ -19,11 +19,10 @@ import xarray as xr
 
 import cascade
 
-MODELS = {"breast": (25.0, 100), "prostate": (60.0, 200)}
-"""Years that are simulated, and parameter sets. Of 21 parameter sets of prostate cancer (20 drawn and the nominal one)
-2 lead to an operation within 25 years, 10 within 60, and 10 to none within 80."""
+SAMPLES = {"breast": 100, "prostate": 200}
+"""Parameter sets: about half of those of prostate cancer are operated within its 60 years (see its composition)."""
 
-OTHERS = (25.0, 100)
+OTHERS = 100
 """Of every other model."""
 
 QUICK = ("breast_lite",)
@@ -35,9 +34,8 @@ LEADING = 10
 
 def rank(model: cascade.Model, out: Path, quick: bool, resume: bool, seed: int = 1) -> xr.Dataset:
     """Rank the targets of one model."""
-    years, samples = MODELS.get(model.name, OTHERS)
+    samples = SAMPLES.get(model.name, OTHERS)
     options: dict[str, Any] = {"samples": samples, "total_samples": 10 * samples, "morris_trajectories": 4}
-    options["years"] = years
     solver = cascade.Solver(relative_tolerance=1e-5, absolute_tolerance=1e-9)
     if quick:
         options = {
@@ -106,7 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--resume", action="store_true", help="go on with the runs in the folder")
     chosen = parser.parse_args(arguments)
     leading: dict[str, list[str]] = {}
-    for name in chosen.model or (QUICK if chosen.quick else MODELS):
+    for name in chosen.model or (QUICK if chosen.quick else SAMPLES):
         model = cascade.compose(cascade.load_composition(name))
         out = chosen.out / name
         ranking = rank(model, out, chosen.quick, chosen.resume)

@@ -6,6 +6,7 @@ import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeGuard
 
 from cascade.errors import TableError
 
@@ -42,6 +43,6 @@ def named(cells: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
     return dict(zip(columns, (cell.strip() for cell in cells), strict=True))
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """Tell whether an entry is a finite number; true and false are none."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

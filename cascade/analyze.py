@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cascade.errors import AnalysisError, unknown_name
-from cascade.evaluate import evaluate
+from cascade.evaluate import evaluate, time_grid
 from cascade.readouts import resolve_readout
 from cascade.sensitivity import groups_of, uncertain
 from cascade.sensitivity.chaos import chaos_indices
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     import xarray as xr
 
     Groups = str | Mapping[str, Sequence[str]] | None
-
-ROWS_PER_YEAR = 12
-"""Output rows a year; readouts interpolate between them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +131,7 @@ def analyze(
     groups: Groups = None,
     series: Sequence[str] = (),
     seed: int = 1,
-    years: float = 25,
+    years: float | None = None,
     points: int | None = None,
     solver: Solver | None = None,
     workers: int | None = None,
@@ -162,7 +159,8 @@ def analyze(
         Variables instead of readouts: indices at every row of the output grid. Give `readouts=()` then.
     seed : int
     years, points : float, int
-        Simulated time from the first tumor cell, and rows of the grid; 12 a year by default.
+        Simulated time from the first tumor cell, by default that of the composition, else 25; and rows of the grid, by
+        default 12 a year.
     solver, workers, executor, store, resume, progress
         As in `cascade.evaluate`. A design of more samples goes on with the runs of the smaller one in the same store.
     design_options : mapping, optional
@@ -199,7 +197,7 @@ def analyze(
     design = how.design(parameters, samples or how.samples, seed=seed, **more)
     names = [readouts] if isinstance(readouts, str) else list(readouts)
     runs = evaluate(
-        model, design, names, years=years, points=points or max(2, round(years * ROWS_PER_YEAR) + 1), series=series,
+        model, design, names, **time_grid(model, years, points), series=series,
         solver=solver, workers=workers, executor=executor, store=store, resume=resume, progress=progress,
     )  # fmt: skip
     output, reason = _stacked(runs, [*_own_names(runs, names), *_series(model, series)])
@@ -226,7 +224,7 @@ def settle_top(
     inside: bool = True,
     transform: str | None = None,
     seed: int = 1,
-    years: float = 25,
+    years: float | None = None,
     solver: Solver | None = None,
     workers: int | None = None,
     executor: Executor | None = None,
@@ -264,7 +262,7 @@ def settle_top(
     name = resolve_readout(readout, model)
     parameters = _parameters(model)
     chosen = _groups(model, parameters, groups)
-    options: dict[str, Any] = {"years": years, "points": max(2, round(years * ROWS_PER_YEAR) + 1)}
+    options: dict[str, Any] = time_grid(model, years)
     options |= {"solver": solver, "workers": workers, "executor": executor, "progress": progress}
 
     def run(design: Design, first: int) -> xr.DataArray:

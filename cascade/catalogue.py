@@ -199,6 +199,7 @@ def load_composition(
         quasi_steady=written.quasi_steady,
         start=written.start,
         bases=tuple(base.name for base in written.bases),
+        years=written.years,
     )
 
 

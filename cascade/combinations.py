@@ -17,6 +17,7 @@ from cascade.arms import WindowSpec, windows_of
 from cascade.dosing import Drugs, drugs_of
 from cascade.endpoints import DAYS_PER_YEAR
 from cascade.errors import AnalysisError, unknown_name
+from cascade.evaluate import time_grid
 from cascade.readouts import find_readout, resolve_readout
 from cascade.screening import Runs
 from cascade.specs import Model, Solver
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
     from numpy.typing import NDArray
-
-ROWS_PER_YEAR = 12
-"""Output rows a year; readouts interpolate between them."""
 
 GRID = tuple(3.0**power for power in range(-2, 3))
 """Doses of the grid: 10, 25, 50, 75 and 90 % of the activity are blocked."""
@@ -52,7 +50,7 @@ def combine_targets(
     samples: int = 32,
     seed: int = 1,
     margin: float = 0.01,
-    years: float = 25,
+    years: float | None = None,
     workers: int | None = None,
     executor: Executor | None = None,
     store: str | Path | None = None,
@@ -89,7 +87,7 @@ def combine_targets(
     margin : float
         An excess effect below this is of no interest.
     years : float
-        Simulated time from the first tumor cell.
+        Simulated time from the first tumor cell; by default that of the composition, else 25.
     workers, executor, store, resume, solver, progress : optional
         As in `rank_targets`.
 
@@ -123,10 +121,11 @@ def combine_targets(
     found = resolve_readout(readout, model)
     name = find_readout(found).hazard or found
     when = (name, windows_of(model, window, ())[0])
-    points = max(2, round(years * ROWS_PER_YEAR) + 1)
+    length = time_grid(model, years)
     run = Runs(
-        {"years": years, "points": points, "solver": solver or Solver()}
-        | {"workers": workers, "executor": executor, "progress": progress, "resume": resume},
+        length
+        | {"solver": solver or Solver(), "workers": workers, "executor": executor}
+        | {"progress": progress, "resume": resume},
         None if store is None else Path(store),
     )
     result = on_grid(model, drugs, grid, when, seed, run)
@@ -136,7 +135,7 @@ def combine_targets(
         result = result.merge(with_statistics(patients, seed, margin))
         result.attrs = attrs
     result.attrs |= {"readout": name, "better": find_readout(name).better, "window": when[1].name, "order": order}
-    result.attrs |= {"samples": samples, "seed": seed, "margin": margin, "years": float(years), "model": model.name}
+    result.attrs |= {"samples": samples, "seed": seed, "margin": margin, "years": length["years"], "model": model.name}
     result.attrs |= {"days_per_year": DAYS_PER_YEAR, "window_meaning": when[1].meaning}
     return _labeled(result, drugs)
 

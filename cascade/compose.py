@@ -88,6 +88,7 @@ def _composed(composition: Composition) -> Model:
         instances={name: module.name for name, module in composition.instances.items()},
         groups=composition.groups,
         bases=composition.bases,
+        years=composition.years,
     )
 
 

@@ -22,6 +22,7 @@ _ENTRIES = {
     "title": str,
     "description": str,
     "abstract": bool,
+    "years": float,
     "extends": str,
     "index": dict,
     "instances": dict,
@@ -47,6 +48,7 @@ class Written:
     path: Path
     title: str = ""
     bases: tuple[Path, ...] = ()
+    years: float | None = None
     index: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     instances: Mapping[str, str] = field(default_factory=dict)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -129,6 +131,7 @@ def _merge(base: Written, folder: Path, data: Mapping[str, Any], rows: tuple[Par
         path=folder,
         title=data.get("title", ""),
         bases=(*base.bases, base.path) if base.path != folder else (),
+        years=data.get("years", base.years),
         index=index,
         instances=_kept({**base.instances, **own}),
         groups={**base.groups, **_tuples(data.get("groups", {}))},
@@ -170,7 +173,9 @@ def _read_toml(path: Path) -> dict[str, Any]:
     for entry, value in data.items():
         if entry not in _ENTRIES:
             raise CompositionError(f"{path}: unknown entry {entry!r}; known: {', '.join(_ENTRIES)}")
-        if not isinstance(value, _ENTRIES[entry]):
+        if entry == "years":
+            _require_years(value, path)
+        elif not isinstance(value, _ENTRIES[entry]):
             raise CompositionError(f"{path}: {entry!r} must be a {_ENTRIES[entry].__name__}")
     for table in _TEXTS:
         for key, value in data.get(table, {}).items():
@@ -187,6 +192,11 @@ def _read_toml(path: Path) -> dict[str, Any]:
         if not (isinstance(values, dict) and all(map(is_number, values.values()))):
             raise CompositionError(f"{path}: [start.{module}] must hold finite numbers by state, found {values!r}")
     return data
+
+
+def _require_years(value: object, path: Path) -> None:
+    if not (is_number(value) and value > 0):
+        raise CompositionError(f"{path}: 'years' must be a finite number above 0, found {value!r}")
 
 
 def _require_texts(value: object, where: str) -> None:

@@ -37,6 +37,18 @@ HELD_NUMBERS = 1_000_000
 HOLD = 0.5
 """Seconds that a finished chunk may wait for its place in the store."""
 
+USUAL_YEARS = 25.0
+"""Years from the first tumor cell on that an analysis simulates, if neither the user nor the composition says."""
+
+ROWS_PER_YEAR = 12
+"""Rows of the grid of an analysis; readouts interpolate between them."""
+
+
+def time_grid(model: Model, years: float | None = None, points: int | None = None) -> dict[str, Any]:
+    """Return `years` and `points` of an analysis of a model: as given, else as its composition says, else as usual."""
+    length = years if years is not None else model.years or USUAL_YEARS
+    return {"years": float(length), "points": points or max(2, round(length * ROWS_PER_YEAR) + 1)}
+
 
 def evaluate(
     model: Model,

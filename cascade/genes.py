@@ -10,6 +10,7 @@ import numpy as np
 from cascade.arms import WindowSpec, windows_of
 from cascade.dosing import drugs_of, nominal_patient, run_doses
 from cascade.errors import AnalysisError, unknown_name
+from cascade.evaluate import time_grid
 from cascade.readouts import find_readout, resolve_readout
 from cascade.screening import Runs
 from cascade.specs import Model, Parameter, Solver
@@ -26,9 +27,6 @@ STEP = 0.1
 
 DOSE = 9.0
 """Dose of a drug in the view of a gene: 90 % of the activity is blocked."""
-
-ROWS_PER_YEAR = 12
-"""Output rows a year; readouts interpolate between them."""
 
 
 def rank_genes(ranking: xr.Dataset, model: Model, window: str | None = None) -> pd.DataFrame:
@@ -113,7 +111,7 @@ def gene_view(
     *,
     readout: str = "h_since_surgery_5y",
     window: WindowSpec | None = None,
-    years: float = 25,
+    years: float | None = None,
     workers: int | None = None,
     solver: Solver | None = None,
 ) -> xr.Dataset:
@@ -131,7 +129,7 @@ def gene_view(
     window : str or tuple, optional
         When the targets are treated, as in `rank_targets`.
     years : float
-        Simulated time from the first tumor cell.
+        Simulated time from the first tumor cell; by default that of the composition, else 25.
     workers, solver : optional
         As in `cascade.simulate`.
 
@@ -169,8 +167,7 @@ def gene_view(
             verb = "blocked by" if sign == "-" else "boosted by"
             through[name] = f"{through[name]}; {verb} {target.target}" if name in through else f"{verb} {target.target}"
     name = resolve_readout(readout, model)
-    points = max(2, round(years * ROWS_PER_YEAR) + 1)
-    run = Runs({"years": years, "points": points, "solver": solver or Solver(), "workers": workers})
+    run = Runs(time_grid(model, years) | {"solver": solver or Solver(), "workers": workers})
     found = _coefficients(model, [model.table[key] for key in through], name, run)
     found = found.assign_coords(through=("parameter", list(through.values())))
     if reach:

@@ -108,7 +108,7 @@ class Composition:
     every other constant, since it is one fact of biology and not one per place: `group__parameter`; `group_values`
     replace it and are keyed `group.parameter`. `index` are the index sets that were written out, `quasi_steady` the
     species by module whose balance is at rest, `start` the start values of states by module, `bases` the compositions
-    that this one extends.
+    that this one extends, `years` the simulated time of its analyses unless told otherwise.
     """
 
     name: str
@@ -125,6 +125,7 @@ class Composition:
     quasi_steady: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     start: Mapping[str, Mapping[str, float]] = field(default_factory=dict, repr=False)
     bases: tuple[str, ...] = ()
+    years: float | None = None
 
     def _repr_html_(self) -> str:
         from cascade._html import composition_html
@@ -170,6 +171,8 @@ class Model:
         Any name of a symbol (`emt.c_psmad`, `emt__c_psmad`) to its flat id; a joined input maps to its writer.
     bases : tuple of str
         Names of the compositions that this one extends.
+    years : float or None
+        How long analyses simulate it unless told otherwise; without, `cascade.evaluate.USUAL_YEARS`.
     """
 
     name: str
@@ -181,6 +184,7 @@ class Model:
     instances: Mapping[str, str] = field(default_factory=dict)
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     bases: tuple[str, ...] = ()
+    years: float | None = None
     interventions: tuple[Intervention, ...] = ()
 
     def __post_init__(self) -> None:

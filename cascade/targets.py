@@ -12,6 +12,7 @@ from cascade.arms import Window, WindowSpec, beyond, windows_of
 from cascade.effects import Study, also_effects, dose_effects, opposite_effects, organ_effects
 from cascade.endpoints import DAYS_PER_YEAR
 from cascade.errors import AnalysisError, unknown_name
+from cascade.evaluate import time_grid
 from cascade.grounds import flips, partners, shares
 from cascade.ranking import Outcomes, rank_outcomes
 from cascade.readouts import resolve_readout
@@ -23,9 +24,6 @@ from cascade.target_table import Signs, Target, read_targets, resolve_acts
 
 if TYPE_CHECKING:
     import xarray as xr
-
-ROWS_PER_YEAR = 12
-"""Output rows a year; readouts interpolate between them."""
 
 LEADING = 10
 """Targets of which it is told how far their effect rests on assumed numbers."""
@@ -48,7 +46,7 @@ def rank_targets(
     total_samples: int = 0,
     morris_trajectories: int = 8,
     morris_groups: bool = False,
-    years: float = 25,
+    years: float | None = None,
     workers: int | None = None,
     executor: Executor | None = None,
     store: str | Path | None = None,
@@ -101,7 +99,7 @@ def rank_targets(
     morris_groups : bool
         Screen the modules of the model instead of the single parameters: some tens of runs instead of hundreds.
     years : float
-        Simulated time from the first tumor cell.
+        Simulated time from the first tumor cell; by default that of the composition, else 25.
     workers : int, optional
         Processes; by default chosen by `evaluate`.
     executor : concurrent.futures.Executor, optional
@@ -142,10 +140,11 @@ def rank_targets(
     parameters = uncertain(model)
     if not parameters:
         raise AnalysisError(f"model {model.name!r} has no uncertain parameter; set `estimate` to true for some")
-    points = max(2, round(years * ROWS_PER_YEAR) + 1)
+    grid = time_grid(model, years)
     run = Runs(
-        {"years": years, "points": points, "solver": solver or Solver()}
-        | {"workers": workers, "executor": executor, "progress": progress, "resume": resume},
+        grid
+        | {"solver": solver or Solver(), "workers": workers, "executor": executor}
+        | {"progress": progress, "resume": resume},
         None if store is None else Path(store),
     )
     told = told_of(model, name, also)
@@ -161,7 +160,7 @@ def rank_targets(
     extra |= organ_effects(study, BY_ORGAN, names, order, fraction) if told.organs else {}
     ranking = _with_targets(ranking.assign(extra).set_coords([n for n in extra if n.endswith("_reason")]), chosen)
     ranking.attrs |= _provenance(model, study.untreated, study.treated) | left_out
-    ranking.attrs |= {"fraction": fraction, "samples": samples, "seed": seed, "years": float(years), "points": points}
+    ranking.attrs |= {"fraction": fraction, "samples": samples, "seed": seed} | grid
     ranking.attrs |= {"not_in_model": ", ".join(missing), "morris_trajectories": morris_trajectories}
     ranking = ranking.assign_coords(window_meaning=("window", [window.meaning for window in when]))
     if assumed_pairs:

@@ -12,6 +12,7 @@ from cascade._split import TOLERANCE, Study
 from cascade._stages import STAGES
 from cascade.endpoints import SURGERY
 from cascade.errors import AnalysisError, unknown_name
+from cascade.evaluate import time_grid
 from cascade.readouts import find_readout
 from cascade.specs import Intervention, Model, Solver
 from cascade.target_table import Target, read_targets, resolve_acts
@@ -32,7 +33,7 @@ def waterfall(
     *,
     order: str = "from_tumor",
     values: Mapping[str, float] | None = None,
-    years: float = 25,
+    years: float | None = None,
     stages: Mapping[str, str] | None = None,
     solver: Solver | None = None,
     workers: int | None = None,
@@ -55,7 +56,7 @@ def waterfall(
     values : mapping of str to float, optional
         Constants of the patient; by default those of the model.
     years : float
-        Simulated time from the first tumor cell.
+        Simulated time from the first tumor cell; by default that of the composition, else 25.
     stages : mapping of str to str, optional
         Stage of the reactions and fluxes of modules of one's own: `{"my_module.*": "circulation"}`.
     solver : Solver, optional
@@ -108,11 +109,12 @@ def waterfall(
     if order not in ORDERS:
         raise AnalysisError(f"order is {order!r}; give one of {', '.join(ORDERS)}")
     named, hazard = _named(treatments), _hazard_of(readout)
-    study = Study.of(model, named, hazard, values or {}, years, stages)
+    length = time_grid(model, years)["years"]
+    study = Study.of(model, named, hazard, values or {}, length, stages)
     solver = solver or Solver(relative_tolerance=1e-7)
     found = study.splits(order, {"solver": solver, "workers": workers, "progress": progress})
     attrs: dict[str, Any] = {"model": model.name, "model_sha256": model.hash, "readout": readout, "hazard": hazard}
-    attrs |= {"order": order, "years": float(years), "relative_tolerance": solver.relative_tolerance}
+    attrs |= {"order": order, "years": length, "relative_tolerance": solver.relative_tolerance}
     return _dataset(study, found, attrs)
 
 

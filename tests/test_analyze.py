@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -36,6 +38,13 @@ def test_every_method_puts_the_weights_in_order(model: Model, method: str) -> No
     assert np.isfinite(found["output"]).all() and (found["reason"] == "ok").all()
     assert found["evidence"].sel(name="x_a") == "assumed"
     assert "verdict" in found.attrs and found.attrs["failed_runs"] == 0
+
+
+def test_a_model_is_simulated_as_long_as_its_composition_says(model: Model) -> None:
+    for years, length in ((None, 25.0), (3.0, 3.0)):
+        found = analyze(replace(model, years=years), "final:h", "local", workers=1)
+        assert found.attrs["days"] == pytest.approx(length * 365.25)
+        assert found.attrs["points"] == round(length * 12) + 1
 
 
 def test_sobol_and_chaos_give_the_known_shares(model: Model) -> None:

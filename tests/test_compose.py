@@ -175,6 +175,8 @@ def test_a_missing_port_in_the_document_is_refused_not_left_unconnected(tmp_path
         ("not toml", "cannot read"),
         ("[instances]\nup = '../source'\n[groups]\nall = ['down']", "group 'all' must list instances"),
         ("[instances]\nup = '../nowhere'", "no module '../nowhere'"),
+        ("years = -1\n[instances]\nup = '../source'", "'years' must be a finite number above 0, found -1"),
+        ("years = true\n[instances]\nup = '../source'", "'years' must be a finite number above 0, found True"),
     ],
 )
 def test_a_faulty_composition_file_says_what_is_wrong(tmp_path, text, message):

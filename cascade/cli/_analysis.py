@@ -21,7 +21,10 @@ _FIGURES = (".png", ".svg", ".pdf")
 Target = Annotated[list[str], typer.Option("--target", metavar="ID", help="A target of the table (repeat the option).")]
 Window = Annotated[str | None, typer.Option(help="adjuvant, neoadjuvant, prevention, metastatic or lifelong.")]
 Readout = Annotated[str, typer.Option(help="The readout; an unknown name lists all.")]
-Years = Annotated[float, typer.Option(help="Simulated time from the first tumor cell.")]
+Years = Annotated[
+    float | None,
+    typer.Option(help="Simulated time from the first tumor cell; by default that of the composition, else 25."),
+]
 Workers = Annotated[int | None, typer.Option(help="Worker processes; chosen by the size of the job if left out.")]
 Out = Annotated[Path | None, typer.Option(help="Write the result: .nc")]
 
@@ -74,7 +77,7 @@ def sensitivity(
     ] = None,
     budget: Annotated[int, typer.Option(help="Runs at most, with --settle.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Seed of every random number.")] = 1,
-    years: Years = 25,
+    years: Years = None,
     top: Annotated[int, typer.Option(help="Rows that are printed.")] = 20,
     workers: Workers = None,
     scheduler: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Make the runs on a Dask cluster.")] = None,
@@ -159,7 +162,7 @@ def why(
     readout: Readout = "h_since_surgery_5y",
     fraction: Annotated[float, typer.Option(help="How much of a target's effect is blocked, 0 to 1.")] = 0.9,
     window: Annotated[str | None, typer.Option(help="adjuvant (from surgery on) or lifelong.")] = None,
-    years: Years = 25,
+    years: Years = None,
     out: Out = None,
     plot: Plot = None,
     index: Index = None,
@@ -210,7 +213,7 @@ def combine(
     samples: Annotated[int, typer.Option(help="Virtual patients; 0 for the nominal one only.")] = 32,
     window: Window = None,
     seed: Annotated[int, typer.Option(help="Seed of every random number.")] = 1,
-    years: Years = 25,
+    years: Years = None,
     workers: Workers = None,
     out: Out = None,
     plot: Plot = None,
@@ -244,7 +247,7 @@ def gene(
     symbol: Annotated[str, typer.Argument(help="HGNC symbol.")],
     readout: Readout = "h_since_surgery_5y",
     window: Window = None,
-    years: Years = 25,
+    years: Years = None,
     index: Index = None,
     structure: Structure = None,
     as_json: Json = False,

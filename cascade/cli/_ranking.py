@@ -39,6 +39,10 @@ def rank(
     quick: Annotated[bool, typer.Option("--quick", help="A first answer within minutes on two cores.")] = False,
     fraction: Annotated[float, typer.Option(help="How much of a target's effect is blocked, 0 to 1.")] = 0.9,
     samples: Annotated[int | None, typer.Option(help="Virtual patients (parameter sets).")] = None,
+    years: Annotated[
+        float | None,
+        typer.Option(help="Simulated time from the first tumor cell; by default that of the composition, else 25."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of every random number.")] = 1,
     window: Annotated[
         str | None,
@@ -75,6 +79,7 @@ def rank(
             fraction=fraction,
             samples=samples or effort.samples,
             seed=seed,
+            years=years,
             window=window,
             workers=workers,
             executor=executor,

@@ -136,12 +136,17 @@ def simulate(
 
 
 @commands.command(
-    epilog="Examples: `cascade endpoints breast`, `cascade endpoints prostate --years 60 --readout f_first_site`, "
+    epilog="Examples: `cascade endpoints breast`, `cascade endpoints prostate --readout f_first_site`, "
     "`cascade endpoints breast --set f_metastatic_potential=5 --json`"
 )
 def endpoints(
     name: Name,
-    years: Annotated[float, typer.Option(help="Time to simulate, from the first tumor cell on.")] = 35.0,
+    years: Annotated[
+        float | None,
+        typer.Option(
+            help="Time to simulate, from the first tumor cell on; by default that of the composition, else 35."
+        ),
+    ] = None,
     readouts: Annotated[
         list[str] | None, typer.Option("--readout", metavar="READOUT", help="Only these; an unknown name lists all.")
     ] = None,
@@ -155,13 +160,14 @@ def endpoints(
 
     specs = [find_readout(each) for each in readouts] if readouts else list(known_readouts())
     model = model_of(name, index, structure)
-    run = cascade.simulate(model, years=years, points=int(years * 24) + 1, values=pairs_of(settings, "--set"))
+    length = years or model.years or 35.0
+    run = cascade.simulate(model, years=length, points=int(length * 24) + 1, values=pairs_of(settings, "--set"))
     if run["status"].item() != "ok":
         raise CascadeError(f"the run failed: {run['status'].item()}")
     found = {spec.name: cascade.readout(run, spec.name) for spec in specs}
     data = {key: {"unit": value.attrs["units"], "value": _numbers(value)} for key, value in found.items()}
     lines = [f"{key:<28} {_short(data[key]['value'])}  {value.attrs['units']}" for key, value in found.items()]
-    say({"model": model.name, "years": years, "readouts": data}, as_json, "\n".join(lines))
+    say({"model": model.name, "years": length, "readouts": data}, as_json, "\n".join(lines))
 
 
 @commands.command(
