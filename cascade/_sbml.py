@@ -2,72 +2,22 @@
 
 from __future__ import annotations
 
-import io
-import re
 from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import sha256
-from xml.parsers import expat
 
 import libsbml
 
+from cascade._limits import precheck as precheck
 from cascade._parts import parts
 from cascade.errors import SBMLError
 from cascade.specs import Issue
 from cascade.units import parse_unit
 
-MAX_BYTES = 50_000_000
-MAX_DEPTH = 500
-MAX_ID = 256
-
 # Warning kinds that are allowed, each with its reason.
 ALLOWED_WARNINGS: dict[int, str] = {
     1090106: "libSBML's note that it cannot report line numbers for comp models; says nothing about the model",
 }
-
-_EXTERNAL = re.compile(rb"<[^>]*externalModelDefinition\b")
-
-
-def precheck(text: str, where: str) -> None:
-    """Refuse text that is known to crash or hang SBML tools, before any of them sees it.
-
-    Raises
-    ------
-    SBMLError
-        For a DOCTYPE, nesting deeper than 500, an attribute id above 256 characters, more than 50 MB, XML that is not
-        well formed, or a reference to another file.
-    """
-    data = text.encode()
-    if len(data) > MAX_BYTES:
-        raise SBMLError(f"{where}: {len(data)} bytes of SBML; the limit is {MAX_BYTES}")
-    if _EXTERNAL.search(data):
-        raise SBMLError(f"{where}: refers to another file (externalModelDefinition); put the model into this document")
-    depth = 0
-
-    def start(tag: str, attributes: dict[str, str]) -> None:
-        nonlocal depth
-        depth += 1
-        if depth > MAX_DEPTH:
-            raise SBMLError(f"{where}: elements nested deeper than {MAX_DEPTH}; simplify the mathematics")
-        for name in ("id", "metaid"):
-            if len(attributes.get(name, "")) > MAX_ID:
-                raise SBMLError(f"{where}: an id of {len(attributes[name])} characters; the limit is {MAX_ID}")
-
-    def end(tag: str) -> None:
-        nonlocal depth
-        depth -= 1
-
-    def doctype(*_: object) -> None:
-        raise SBMLError(f"{where}: has a DOCTYPE, which SBML does not use and which can hide attacks; remove it")
-
-    parser = expat.ParserCreate()
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    parser.StartDoctypeDeclHandler = doctype
-    try:
-        parser.ParseFile(io.BytesIO(data))
-    except expat.ExpatError as error:
-        raise SBMLError(f"{where}: not well-formed XML: {error}") from None
 
 
 def read_document(text: str, where: str) -> libsbml.SBMLDocument:

@@ -1,7 +1,8 @@
 """Results in a Zarr store, chunk by chunk: readable at any time, and the same bytes however often a study was killed.
 
 A chunk is done when its part of `status` is written, which comes last. Zarr writes each file under another name first,
-so that no file is ever half there; what is left of that is removed when a study goes on. Nothing in it tells the time.
+so that no file is ever half there; what is left of that is removed when a study goes on. Each file has a checksum: a
+chunk that is damaged or lacks a file is made again. Nothing in it tells the time.
 """
 
 from __future__ import annotations
@@ -15,16 +16,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from cascade._chunks import Chunks, intact
+from cascade._files import told
 from cascade.errors import AnalysisError
 
 if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
 
-NOT_RUN = "not run"
-"""Status of a run that has not been made yet."""
-
-FORMAT = 1
+FORMAT = 2
 """Version of the layout."""
 
 _TORN = re.compile(r"\.[0-9a-f]{32}\.partial$")
@@ -45,64 +45,23 @@ class Growing(Protocol):
     def restore(self, known: Mapping[str, NDArray[Any]]) -> None: ...
 
 
-class Chunks:
-    """How runs of any dimensions are cut into chunks; each is a range of runs in row-major order."""
-
-    def __init__(self, shape: tuple[int, ...], chunk: int) -> None:
-        sizes, room = [1] * len(shape), chunk
-        for axis in reversed(range(len(shape))):
-            sizes[axis] = min(shape[axis], room)
-            if sizes[axis] < shape[axis]:
-                break
-            room //= sizes[axis]
-            if room < 1:
-                break
-        self.shape, self.sizes = shape, tuple(sizes)
-        self._grid = tuple(-(-length // size) for length, size in zip(shape, sizes, strict=True))
-        self._strides = [int(np.prod(shape[axis + 1 :], dtype=int)) for axis in range(len(shape))]
-
-    def of(self, index: int) -> int:
-        """Return the chunk of a run."""
-        number = 0
-        for stride, size, count in zip(self._strides, self.sizes, self._grid, strict=True):
-            place, index = divmod(index, stride)
-            number = number * count + place // size
-        return number
-
-    def region(self, number: int) -> tuple[slice, ...]:
-        """Return where a chunk is."""
-        places = np.unravel_index(number, self._grid) if self.shape else ()
-        return tuple(
-            slice(int(place) * size, min(length, (int(place) + 1) * size))
-            for place, size, length in zip(places, self.sizes, self.shape, strict=True)
-        )
-
-    def shape_of(self, number: int) -> tuple[int, ...]:
-        """Return the lengths of a chunk, which are less at the end."""
-        return tuple(part.stop - part.start for part in self.region(number))
-
-    def rows(self, number: int) -> slice:
-        """Return which runs a chunk holds."""
-        first = sum(part.start * stride for part, stride in zip(self.region(number), self._strides, strict=True))
-        return slice(first, first + int(np.prod(self.shape_of(number), dtype=int)))
-
-
 class Store:
     """An open store that takes chunks."""
 
     def __init__(self, path: Path) -> None:
         import zarr
 
+        self._path = path
         group = zarr.open_group(path, mode="r+", zarr_format=2, use_consolidated=False)
-        self._arrays: dict[str, Any] = {}
-        for name, array in group.arrays():
-            self._arrays[name] = array.with_config({"write_empty_chunks": array.dtype.kind != "f"})
+        # a chunk that is done has every file, so that a lost one is noticed
+        self._arrays = {name: array.with_config({"write_empty_chunks": True}) for name, array in group.arrays()}
 
     def write(self, region: tuple[slice, ...], part: Mapping[str, NDArray[Any]]) -> None:
         """Write one chunk of every array, `status` last."""
-        for name in sorted(part, key=lambda each: each == "status"):
-            array = self._arrays[name]
-            array[(*region, *(slice(None),) * (array.ndim - len(region)))] = part[name]
+        with told("write the runs to", self._path):
+            for name in sorted(part, key=lambda each: each == "status"):
+                array = self._arrays[name]
+                array[(*region, *(slice(None),) * (array.ndim - len(region)))] = part[name]
 
 
 @contextmanager
@@ -120,6 +79,14 @@ def open_store(where: str | Path | None, results: Growing, resume: bool) -> Iter
         return
     path = Path(where)
     _check_dimensions(results)
+    with told("use the store", path):
+        _prepare(path, results, resume)
+    with _locked(path):
+        yield Store(path)
+
+
+def _prepare(path: Path, results: Growing, resume: bool) -> None:
+    """Make the store, or take what it holds."""
     _tidy(path)
     grown = True
     if path.exists():
@@ -132,8 +99,6 @@ def open_store(where: str | Path | None, results: Growing, resume: bool) -> Iter
             grown = _read(path, results)
     if grown:
         _create(path, results)
-    with _locked(path):
-        yield Store(path)
 
 
 def _check_dimensions(results: Growing) -> None:
@@ -155,7 +120,7 @@ def _create(path: Path, results: Growing) -> None:
     for name, variable in dataset.variables.items():
         own = variable.shape[len(results.chunks.sizes) :]
         cut = (*results.chunks.sizes, *own) if name in results.arrays else variable.shape
-        encoding[str(name)] = {"chunks": cut, "compressors": (numcodecs.Zstd(level=1),)} if cut else {}
+        encoding[str(name)] = {"chunks": cut, "compressors": (numcodecs.Zstd(level=1, checksum=True),)} if cut else {}
         if variable.dtype.kind != "f":
             encoding[str(name)]["write_empty_chunks"] = True
     dataset.to_zarr(new, mode="w-", zarr_format=2, consolidated=False, encoding=encoding)
@@ -205,7 +170,23 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _read(path: Path, results: Growing) -> bool:
-    """Put what a store holds into the result; return whether the result has more runs than the store."""
+    """Put what a store holds into the result; return whether the result has more runs than the store.
+
+    Raises
+    ------
+    AnalysisError
+        If the store holds another study, or what says which study it holds is damaged.
+    """
+    try:
+        return _restored(path, results)
+    except (KeyError, ValueError, TypeError, RuntimeError, FileNotFoundError) as error:
+        raise AnalysisError(
+            f"{path} is damaged and cannot be continued ({type(error).__name__}: {str(error)[:300]}); remove it or give"
+            " another folder"
+        ) from error
+
+
+def _restored(path: Path, results: Growing) -> bool:
     import xarray as xr
 
     expected = results.dataset()
@@ -220,7 +201,8 @@ def _read(path: Path, results: Growing) -> bool:
             shown = "; ".join(f"{key} is {old!r} there and {new!r} here" for key, (old, new) in differing.items())
             raise AnalysisError(f"{path} holds another study ({shown[:900]}); give another folder")
         _check_runs(path, stored, expected, results)
-        results.restore({name: stored[name].values for name in results.arrays})
+        shape = tuple(stored.sizes[dim] for dim in results.asked.sample.dims)
+        results.restore(intact(path, stored, Chunks(shape, results.chunk), list(results.arrays)))
         return bool(stored.sizes != expected.sizes)
 
 

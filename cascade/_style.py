@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
+from cascade._files import written
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -107,7 +109,8 @@ def embed(figure: Figure, path: Path | None = None) -> str:
     picture = BytesIO()
     figure.savefig(picture, dpi=_DPI, format="png")
     if path is not None:
-        path.write_bytes(picture.getvalue())
+        with written(path) as beside:
+            beside.write_bytes(picture.getvalue())
     return "data:image/png;base64," + base64.b64encode(picture.getvalue()).decode()
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import math
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
-from cascade.errors import TableError
+from cascade._files import read_text
+from cascade.errors import CascadeError, TableError
 
 
 def read_lines(path: Path, columns: Sequence[str], kind: str) -> list[tuple[int, list[str]]]:
@@ -20,10 +22,10 @@ def read_lines(path: Path, columns: Sequence[str], kind: str) -> list[tuple[int,
         If the file cannot be read or has another header.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise TableError(f"cannot read the {kind} table {path}: {error}") from error
-    lines = list(csv.reader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE))
+        text = read_text(path, TableError)
+        lines = list(csv.reader(text.splitlines(), delimiter="\t", quoting=csv.QUOTE_NONE))
+    except csv.Error as error:
+        raise TableError(f"cannot read the {kind} table {path}: {error}") from None
     if not lines or lines[0] != list(columns):
         found = ", ".join(lines[0]) if lines else "nothing"
         raise TableError(f"{path}: the header must be the {len(columns)} columns {', '.join(columns)}; found {found}")
@@ -41,6 +43,15 @@ def named(cells: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
     if len(cells) != len(columns):
         raise TableError(f"{len(cells)} cells instead of {len(columns)}")
     return dict(zip(columns, (cell.strip() for cell in cells), strict=True))
+
+
+def read_toml(path: Path, kind: type[CascadeError]) -> dict[str, Any]:
+    """Return what a TOML file holds; an error is of the given kind."""
+    text = read_text(path, kind)
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise kind(f"cannot read {path}: {str(error) or 'nested too deeply'}") from None
 
 
 def is_number(value: object) -> TypeGuard[float]:

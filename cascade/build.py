@@ -13,6 +13,7 @@ from pathlib import Path
 import libsbml
 
 from cascade import _sbml, _terms
+from cascade._files import read_text, write_text
 from cascade.errors import CascadeError, ModuleError
 from cascade.evidence import read_parameters
 from cascade.specs import Issue, Parameter
@@ -73,10 +74,7 @@ def _read_structure(folder: Path) -> str:
     path = folder / f"{folder.name}.ant"
     if not path.is_file():
         raise ModuleError(f"{folder} has no {path.name}; a module folder holds <name>.ant and parameters.tsv")
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ModuleError(f"cannot read {path}: {error}") from error
+    return read_text(path, ModuleError)
 
 
 def check_build(folder: Path) -> list[Issue]:
@@ -90,9 +88,7 @@ def check_build(folder: Path) -> list[Issue]:
 
 def write_module(folder: Path) -> Path:
     """Build a module and write `<name>.xml` beside its sources."""
-    path = folder / f"{folder.name}.xml"
-    path.write_text(build_module(folder), encoding="utf-8")
-    return path
+    return write_text(folder / f"{folder.name}.xml", build_module(folder))
 
 
 def _load_antimony(text: str, path: Path) -> _Source:

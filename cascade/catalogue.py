@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cascade import _sbml, _terms
+from cascade._files import read_text
 from cascade.assembly import Assembly, assemble
 from cascade.build import build_module, module_options
 from cascade.composition_file import Written, read_composition
@@ -55,7 +56,7 @@ def load_module(name: str | Path, /, **options: int) -> Module:
     if changed:
         text = build_module(folder, changed)
     elif path.is_file():
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path, ModuleError)
     else:
         raise ModuleError(f"{folder} has no {path.name}; run `cascade build {name}` first")
     document = _sbml.read_document(text, path.name)

@@ -11,6 +11,7 @@ from pathlib import Path
 import libsbml
 
 from cascade import _sbml
+from cascade._files import read_text
 from cascade._terms import PORT
 from cascade.build import build_module
 from cascade.catalogue import (
@@ -117,7 +118,7 @@ def _check_evidence(folder: Path) -> list[Issue]:
 
 def _check_stale(folder: Path, text: str) -> Iterator[Issue]:
     path = folder / f"{folder.name}.xml"
-    if path.is_file() and path.read_text(encoding="utf-8") != text:
+    if path.is_file() and read_text(path) != text:
         yield Issue(
             severity="error",
             where=path.name,

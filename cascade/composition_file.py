@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cascade._tables import is_number
+from cascade._tables import is_number, read_toml
 from cascade.errors import CompositionError
 from cascade.evidence import read_parameters
 from cascade.expansion import resolve_sets
@@ -166,10 +165,7 @@ def _tuples(entries: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise CompositionError(f"cannot read {path}: {error}") from error
+    data = read_toml(path, CompositionError)
     for entry, value in data.items():
         if entry not in _ENTRIES:
             raise CompositionError(f"{path}: unknown entry {entry!r}; known: {', '.join(_ENTRIES)}")

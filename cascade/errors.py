@@ -10,6 +10,10 @@ class CascadeError(Exception):
     """Base of every error that cascade raises on purpose."""
 
 
+class CascadeWarning(UserWarning):
+    """Something was mended that the user should know of."""
+
+
 class TableError(CascadeError):
     """A parameter, target or evidence table is wrong."""
 
@@ -36,6 +40,10 @@ class ValueSettingError(CascadeError):
 
 class SimulationError(CascadeError):
     """The simulator could not load or run a model."""
+
+
+class FileError(CascadeError):
+    """A file or a folder cannot be read or written."""
 
 
 class AnalysisError(CascadeError):

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cascade._chunks import NOT_RUN, Chunks
 from cascade._progress import progress_bar
 from cascade._reduce import Reducer, named
-from cascade._store import NOT_RUN, Chunks, Store, open_store
+from cascade._store import Store, open_store
 from cascade._values import flat_id
 from cascade.engine import Run
 from cascade.ensemble import check_workers, run_all

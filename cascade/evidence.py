@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
+from cascade._files import written
 from cascade._tables import named, read_lines
 from cascade.errors import TableError
 from cascade.specs import Issue, Parameter
@@ -201,7 +202,7 @@ def count_evidence(parameters: Iterable[Parameter], inputs: Collection[str] = ()
 
 def write_parameters(path: Path, parameters: Sequence[Parameter]) -> None:
     """Write a parameter table with the columns of `COLUMNS`."""
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with written(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", quoting=csv.QUOTE_NONE, quotechar=None, lineterminator="\n")
         writer.writerow(COLUMNS)
         for row in parameters:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cascade._canonical import symbol_table
-from cascade._tables import is_number
+from cascade._tables import is_number, read_toml
 from cascade._values import flat_id
 from cascade.bifurcation import bifurcation
 from cascade.engine import OK
@@ -73,10 +72,7 @@ def read_experiments(path: Path) -> dict[str, Experiment]:
     TableError
         If the file cannot be read or an entry is unknown, missing or of the wrong kind.
     """
-    try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise TableError(f"cannot read {path}: {error}") from error
+    data = read_toml(path, TableError)
     return {name: _experiment(f"{path.name} [{name}]", name, entries) for name, entries in data.items()}
 
 

@@ -7,6 +7,7 @@ import tomllib
 from functools import lru_cache
 from pathlib import Path
 
+from cascade._files import read_text
 from cascade.errors import CascadeError, CompositionError, unknown_name
 
 _BIB_KEY = re.compile(r"^\s*@\w+\s*\{\s*([^,\s]+)\s*,", re.MULTILINE)
@@ -98,7 +99,7 @@ def is_module(name: str | Path) -> bool:
 def module_title(name: str) -> str:
     """Return what a module's README says after the name in its first line (`# name: title`)."""
     path = module_folder(name) / "README.md"
-    first = path.read_text(encoding="utf-8").splitlines()[:1] if path.is_file() else []
+    first = read_text(path).splitlines()[:1] if path.is_file() else []
     return first[0].partition(":")[2].strip() if first else ""
 
 
@@ -108,5 +109,5 @@ def bibliography_keys(folder: Path | None = None) -> set[str]:
     folders = [library_folder()] + ([folder, folder.parent] if folder else [])
     for path in {f / "references.bib" for f in folders}:
         if path.is_file():
-            keys |= set(_BIB_KEY.findall(path.read_text(encoding="utf-8")))
+            keys |= set(_BIB_KEY.findall(read_text(path)))
     return keys

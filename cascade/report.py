@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cascade import plot, plot_cascade, plot_ranking, plot_synergy, plot_waterfall, verdict
+from cascade._files import make_folder, safe_cell, write_dataset, write_text, written
 from cascade._style import embed, new_figure, render
 from cascade._words import percent
 from cascade.errors import AnalysisError
@@ -70,25 +71,15 @@ def write_report(
         The page. It needs no network and no other file.
     """
     folder = Path(folder)
-    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    make_folder(folder / "figures")
     _write_table(folder / "ranking.csv", ranking)
-    ranking.to_netcdf(folder / "ranking.nc")
+    write_dataset(folder / "ranking.nc", ranking)
     figures = {
         name: embed(figure, folder / "figures" / f"{name}.png")
         for name, figure in (_figures(model, ranking, untreated) | _more_figures(stages, pairs)).items()
     }
-    page = folder / "report.html"
-    page.write_text(
-        render("report.html.j2", _context(model, ranking, untreated, command) | {"figures": figures}), encoding="utf-8"
-    )
-    return page
-
-
-def safe_cell(value: object) -> object:
-    """Keep a spreadsheet from running a text cell as a formula; numbers pass unchanged."""
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
-        return "'" + value
-    return value
+    context = _context(model, ranking, untreated, command) | {"figures": figures}
+    return write_text(folder / "report.html", render("report.html.j2", context))
 
 
 def _write_table(path: Path, ranking: xr.Dataset) -> None:
@@ -101,7 +92,7 @@ def _write_table(path: Path, ranking: xr.Dataset) -> None:
     numbers = [name for name in numbers if name not in texts]
     main = str(ranking.attrs["window"])
     windows = [main, *(str(w) for w in ranking["window"].values if w != main)]
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with written(path) as beside, beside.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["window", "target", *texts, *numbers])
         for window in windows:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cascade._files import make_folder, write_text
 from cascade._style import GREY, clean, embed, new_figure, render, unit_label, wrap
 from cascade.measures import UNITS_OF_TIME
 from cascade.validation import Finding, Qualification
@@ -30,13 +31,10 @@ def write_validation(folder: str | Path, *qualifications: Qualification) -> Path
     Path
         The page; it needs no network and no other file.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(folder)
     text = json.dumps([each.to_json() for each in qualifications], indent=2, allow_nan=False) + "\n"
-    (folder / "validation.json").write_text(text, encoding="utf-8")
-    page = folder / "validation.html"
-    page.write_text(render("validation.html.j2", _context(qualifications)), encoding="utf-8")
-    return page
+    write_text(folder / "validation.json", text)
+    return write_text(folder / "validation.html", render("validation.html.j2", _context(qualifications)))
 
 
 def _context(qualifications: Sequence[Qualification]) -> dict[str, Any]:

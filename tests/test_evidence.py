@@ -97,7 +97,7 @@ def test_wrong_header_and_missing_file_say_so(tmp_path):
     (tmp_path / "parameters.tsv").write_text("a\tb\n")
     with pytest.raises(TableError, match="the header must be the 17 columns"):
         read_parameters(tmp_path / "parameters.tsv")
-    with pytest.raises(TableError, match="cannot read the parameter table"):
+    with pytest.raises(TableError, match=r"cannot read .*No such file"):
         read_parameters(tmp_path / "none.tsv")
 
 

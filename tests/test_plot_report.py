@@ -17,10 +17,11 @@ import pytest
 import xarray as xr
 
 from cascade import plot, plot_ranking
+from cascade._files import safe_cell
 from cascade._style import unit_label
 from cascade._words import effect_text, number, percent
 from cascade.errors import AnalysisError, UnknownNameError
-from cascade.report import safe_cell, write_report
+from cascade.report import write_report
 from cascade.specs import Model, Parameter, Wire
 from cascade.verdict import sentences
 from cascade.wiring import draw_wiring

@@ -18,7 +18,7 @@ import xarray as xr
 from cohorts import FEW, cohort, cohort_model
 
 from cascade import _store
-from cascade._store import Chunks
+from cascade._chunks import Chunks
 from cascade.errors import AnalysisError
 from cascade.evaluate import evaluate
 from cascade.specs import Model, Solver

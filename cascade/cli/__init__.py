@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from typing import Any
 
 import typer
 
 from cascade.cli import _analysis, _export, _models, _ranking, _runs, _validation
-from cascade.errors import CascadeError
+from cascade.errors import CascadeError, CascadeWarning
 
 __all__ = ["app", "main"]
 
@@ -25,8 +27,15 @@ for _part in (_models, _validation, _runs, _ranking, _analysis, _export):
     app.registered_commands += _part.commands.registered_commands
 
 
+def _show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+    """Print a warning as one line; those of other libraries are not for the user of a command."""
+    if issubclass(category, CascadeWarning):
+        typer.echo(f"cascade: {message}", err=True)
+
+
 def main() -> None:
     """Run the command: what a user can mend is one line on stderr and exit code 2; no traceback."""
+    warnings.showwarning = _show
     try:
         app()
     except CascadeError as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import cascade
+from cascade._files import write_dataset, written
 from cascade.cli._options import Index, Json, Name, Plot, Structure, check_suffix, cluster, model_of, say
 from cascade.errors import CascadeError
 
@@ -37,13 +38,14 @@ def _quiet() -> None:
 
 
 def _save(axis: Axes, path: Path) -> None:
-    axis.figure.savefig(path, dpi=150, bbox_inches="tight")  # type: ignore[union-attr]
+    with written(path) as beside:
+        axis.figure.savefig(beside, dpi=150, bbox_inches="tight")  # type: ignore[union-attr]
     typer.echo(f"wrote {path}", err=True)
 
 
 def _keep(found: xr.Dataset, out: Path | None) -> None:
     if out is not None:
-        found.to_netcdf(out)
+        write_dataset(out, found)
         typer.echo(f"wrote {out}", err=True)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import cascade
+from cascade._files import write_dataset, write_table, written
 from cascade.cli._options import (
     Index,
     Json,
@@ -70,7 +71,7 @@ def bifurcation(
     if not found.sizes["fold"]:
         typer.echo("no fold point in this range")
     if out:
-        found.to_netcdf(out, engine="h5netcdf")
+        write_dataset(out, found)
         typer.echo(f"wrote {out}")
     if plot:
         import matplotlib
@@ -219,10 +220,10 @@ def _short(value: Any) -> str:
 
 def _write_result(result: Any, path: Path) -> None:
     if path.suffix == ".nc":
-        result.to_netcdf(path, engine="h5netcdf")
+        write_dataset(path, result)
         return
     timed = [name for name in result.data_vars if "time" in result[name].dims]
-    result[timed].to_dataframe().to_csv(path)
+    write_table(path, result[timed].to_dataframe())
 
 
 def _write_plot(result: Any, path: Path, record: list[str] | None) -> None:
@@ -239,5 +240,6 @@ def _write_plot(result: Any, path: Path, record: list[str] | None) -> None:
 def _save(axis: Any, path: Path) -> None:
     import matplotlib.pyplot as plt
 
-    axis.figure.savefig(path, dpi=150)
+    with written(path) as beside:
+        axis.figure.savefig(beside, dpi=150)
     plt.close(axis.figure)
