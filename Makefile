@@ -4,7 +4,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 
-.PHONY: rank setup test test-slow lint
+.PHONY: rank setup test test-slow lint docs
 
 rank: setup
 	$(BIN)/cascade rank breast --quick --out rank
@@ -28,3 +28,7 @@ test: lint
 
 test-slow: setup
 	$(BIN)/python -m pytest -n 2 -m slow
+
+# The site is docs/_build/html/index.html; notebooks that did not change are not executed again.
+docs: setup
+	CASCADE_DOCS_NOTEBOOKS=cache $(BIN)/python -m sphinx -W --keep-going -b html docs docs/_build/html

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cascade.catalogue import load_composition as load_composition
     from cascade.catalogue import load_module as load_module
     from cascade.catalogue import module_names as module_names
+    from cascade.certify import certify as certify
     from cascade.check import check as check
     from cascade.combinations import combination_table as combination_table
     from cascade.combinations import combine_targets as combine_targets
@@ -25,14 +26,26 @@ if TYPE_CHECKING:
     from cascade.errors import CascadeError as CascadeError
     from cascade.evaluate import evaluate as evaluate
     from cascade.export import export as export
+    from cascade.export.tellurium import to_tellurium as to_tellurium
     from cascade.extinction import extinction as extinction
     from cascade.genes import gene_view as gene_view
     from cascade.genes import rank_genes as rank_genes
+    from cascade.names import id_map as id_map
+    from cascade.opening import open_sbml as open_sbml
+    from cascade.own import compare_with_source as compare_with_source
+    from cascade.own import propose_ports as propose_ports
+    from cascade.own import propose_units as propose_units
+    from cascade.own import read_module as read_module
+    from cascade.own import replace_module as replace_module
+    from cascade.own import write_module_folder as write_module_folder
     from cascade.population import population_risk as population_risk
+    from cascade.portable import check_portable as check_portable
+    from cascade.portable import portable_profile as portable_profile
     from cascade.quasi_steady import quasi_steady as quasi_steady
     from cascade.ranking import ranking_table as ranking_table
     from cascade.readouts import readout as readout
     from cascade.report import write_report as write_report
+    from cascade.results import read_results as read_results
     from cascade.simulate import simulate as simulate
     from cascade.specs import Composition as Composition
     from cascade.specs import Model as Model
@@ -62,31 +75,44 @@ _HOME = {
     "activate": "therapy",
     "analyze": "analyze",
     "bifurcation": "bifurcation",
+    "certify": "certify",
     "check": "check",
+    "check_portable": "portable",
     "combination_table": "combinations",
     "combine_targets": "combinations",
+    "compare_with_source": "own",
     "compose": "compose",
     "composition_names": "catalogue",
     "evaluate": "evaluate",
     "export": "export",
     "extinction": "extinction",
     "gene_view": "genes",
+    "id_map": "names",
     "inhibit": "therapy",
     "load_composition": "catalogue",
     "load_module": "catalogue",
     "module_names": "catalogue",
+    "open_sbml": "opening",
     "population_risk": "population",
+    "portable_profile": "portable",
+    "propose_ports": "own",
+    "propose_units": "own",
     "quasi_steady": "quasi_steady",
     "rank_genes": "genes",
     "rank_targets": "targets",
     "ranking_table": "ranking",
+    "read_module": "own",
+    "read_results": "results",
     "readout": "readouts",
+    "replace_module": "own",
     "settle_top": "analyze",
     "simulate": "simulate",
     "target_treatments": "waterfall",
+    "to_tellurium": "export.tellurium",
     "treat": "therapy",
     "validate": "validation",
     "waterfall": "waterfall",
+    "write_module_folder": "own",
     "write_report": "report",
     "write_validation": "validation_page",
 }
@@ -102,31 +128,44 @@ __all__ = [
     "activate",
     "analyze",
     "bifurcation",
+    "certify",
     "check",
+    "check_portable",
     "combination_table",
     "combine_targets",
+    "compare_with_source",
     "compose",
     "composition_names",
     "evaluate",
     "export",
     "extinction",
     "gene_view",
+    "id_map",
     "inhibit",
     "load_composition",
     "load_module",
     "module_names",
+    "open_sbml",
     "population_risk",
+    "portable_profile",
+    "propose_ports",
+    "propose_units",
     "quasi_steady",
     "rank_genes",
     "rank_targets",
     "ranking_table",
+    "read_module",
+    "read_results",
     "readout",
+    "replace_module",
     "settle_top",
     "simulate",
     "target_treatments",
+    "to_tellurium",
     "treat",
     "validate",
     "waterfall",
+    "write_module_folder",
     "write_report",
     "write_validation",
 ]

@@ -15,7 +15,7 @@ from typing import Literal
 
 import libsbml
 
-from cascade._sbml import is_time, read_document, symbols, write_document
+from cascade._sbml import is_time, read_document, refuse_words, symbols, write_document
 from cascade.units import SUBSTANCE_OF
 
 Kind = Literal["species", "parameter", "compartment", "reaction"]
@@ -76,6 +76,7 @@ def symbol_table(flat: str) -> Mapping[str, Symbol]:
         found[parameter.getId()] = _symbol(parameter, "parameter", roles, parameter.getUnits())
     for reaction in model.getListOfReactions():
         found[reaction.getId()] = _symbol(reaction, "reaction", roles, _reaction_unit(model, reaction))
+    refuse_words(found, "flat model")
     return MappingProxyType(found)
 
 

@@ -51,11 +51,19 @@ def read_text(path: str | Path, kind: type[CascadeError] = FileError) -> str:
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise kind(f"cannot read {path}: {size} bytes; the limit is {MAX_BYTES}")
-        return path.read_text(encoding="utf-8-sig")
+        text = path.read_text(encoding="utf-8-sig")
+        if "\0" in text:
+            raise kind(f"cannot read {path}: it holds a null byte, so it is binary or UTF-16; save it as UTF-8 text")
+        return text
     except UnicodeDecodeError as error:
         raise kind(f"cannot read {path}: it is not UTF-8 text (byte {error.start}); save it as UTF-8") from None
     except (OSError, ValueError) as error:  # a null byte in the path is a ValueError
         raise kind(str(file_error("read", path, error))) from None
+
+
+def is_path(text: str) -> bool:
+    """Tell whether a text can be a path at all: no null byte, no part that is too long for a name."""
+    return "\0" not in text and len(text) <= 4096 and all(len(part.encode()) <= 255 for part in Path(text).parts)
 
 
 def file_error(action: str, path: str | Path, error: BaseException) -> FileError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import libsbml
 
@@ -60,6 +61,11 @@ class Tree:
     joints: list[Joint] = field(default_factory=list)
     removed: set[Key] = field(default_factory=set)
     cut: set[Path] = field(default_factory=set)
+
+    @cached_property
+    def kept(self) -> dict[Key, Key]:
+        """What each replaced element is replaced by."""
+        return {joint.loser.key(joint.goes): joint.winner.key(joint.keeps) for joint in self.joints}
 
     def is_cut(self, path: Path) -> bool:
         """Tell whether an instance is deleted as a whole, or one that holds it."""
@@ -140,7 +146,7 @@ def _join(tree: Tree, instance: Instance, where: str) -> None:
         if not isinstance(plugin, libsbml.CompSBasePlugin):
             continue
         label = f"{where}: {said(instance, element)}"
-        for replaced in plugin.getListOfReplacedElements():
+        for replaced in plugin.getListOfReplacedElements() or ():
             if replaced.isSetDeletion():
                 continue
             holder, other = _entered(tree, instance, replaced, label)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import libsbml
 
 from cascade._limits import COMP
+from cascade._metaids import follow, metaids, separate
 from cascade.errors import SBMLError
 
 Links = Mapping[str, Mapping[str, tuple[str, str]]]
@@ -41,6 +42,9 @@ class _Merger:
         self.names: dict[tuple[str, str], str] = {}
         self.taken = {each.getId() for each in self.plugin.getListOfModelDefinitions()}
         self.taken.add(documents[main].getModel().getId())
+        own = (documents[main].getModel(), *self.plugin.getListOfModelDefinitions())
+        self.metaids = {metaid for model in own for metaid in metaids(model)}
+        self.renamed: dict[str, dict[str, str]] = {}
 
     def merge(self) -> None:
         wanted = self.links[self.main]
@@ -51,6 +55,7 @@ class _Merger:
             for submodel in model.getPlugin("comp").getListOfSubmodels():
                 if submodel.getModelRef() in wanted:
                     submodel.setModelRef(self.name(*wanted[submodel.getModelRef()], prefer=submodel.getModelRef()))
+        follow(self.documents[self.main], self.renamed)
 
     def name(self, file: str, model: str, prefer: str = "") -> str:
         """Return the id that a model of another document has in the main one; copy it if it is not there yet."""
@@ -67,9 +72,7 @@ class _Merger:
 
     def own(self, model: str, file: str) -> str:
         if not model:
-            raise SBMLError(
-                f"{file}: its top model is used as a submodel of a model that it uses, a circle; use another model there"
-            )
+            raise SBMLError(f"{file}: its top model is a submodel of a model that it uses: a circle; use another model")
         return model
 
     def free(self, wish: str) -> str:
@@ -83,6 +86,7 @@ class _Merger:
     def copy(self, source: libsbml.Model, name: str, file: str) -> None:
         definition = libsbml.ModelDefinition(source)
         definition.setId(name)
+        self.renamed[name] = separate(definition, self.metaids)
         local = self.documents[file].getPlugin("comp")
         for submodel in definition.getPlugin("comp").getListOfSubmodels():
             reference = submodel.getModelRef()

@@ -52,7 +52,7 @@ def parts(document: libsbml.SBMLDocument) -> Iterator[Part]:
     for elements in _groups(model):
         names = [name for name in dict.fromkeys(_mentioned(elements)) if name in known]
         names += [known[name].getCompartment() for name in names if isinstance(known[name], libsbml.Species)]
-        yield Part(document, tuple(known[name] for name in dict.fromkeys(names)), tuple(elements))
+        yield Part(document, tuple(known[name] for name in dict.fromkeys(names) if name in known), tuple(elements))
         for name in names:
             unused.pop(name, None)
     yield Part(document, tuple(unused.values()), ())

@@ -121,6 +121,8 @@ def named(kind: str, names: Any, known: Any) -> dict[str, str]:
     """Check a list of names; return what each stands for (`known(name)`)."""
     if isinstance(names, str):
         raise AnalysisError(f"{kind} is the text {names!r}; give a list of names, {kind}=[{names!r}]")
+    if not isinstance(names, Iterable):
+        raise AnalysisError(f"{kind} is {names!r}; give a list of names")
     given = list(names)
     double = sorted({name for name in given if given.count(name) > 1})
     if double:

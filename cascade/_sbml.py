@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from hashlib import sha256
 
 import libsbml
 
+from cascade._limits import MAX_BYTES as MAX_BYTES
 from cascade._limits import precheck as precheck
 from cascade._parts import parts
 from cascade.errors import SBMLError
@@ -86,7 +87,14 @@ def _checked(text: str, where: str) -> tuple[Issue, ...]:
         return tuple(_issues(fresh, where))
     fresh.setConsistencyChecks(libsbml.LIBSBML_CAT_UNITS_CONSISTENCY, False)
     fresh.checkConsistency()
-    return (*_issues(fresh, where), *_unit_issues(fresh, where))
+    issues = _issues(fresh, where)
+    try:
+        return (*issues, *_unit_issues(fresh, where))
+    except SBMLError:
+        # what is too incomplete for a check of units is among the errors
+        if any(issue.severity == "error" for issue in issues):
+            return tuple(issues)
+        raise
 
 
 _CATEGORIES_BUT_UNITS = (
@@ -200,6 +208,26 @@ def is_time(node: libsbml.ASTNode) -> bool:
     if node.getType() == libsbml.AST_NAME_TIME:
         return True
     return any(is_time(node.getChild(index)) for index in range(node.getNumChildren()))
+
+
+_WORDS = frozenset(("pi", "exponentiale", "time", "avogadro", "true", "false", "inf", "infinity", "nan", "notanumber"))
+
+
+def is_word(name: str) -> bool:
+    """Tell whether formulas keep an id for a constant of their own, in any case of its letters.
+
+    `libsbml.parseL3Formula` then reads the constant and not the symbol, without a word.
+    """
+    return name.lower() in _WORDS
+
+
+def refuse_words(names: Iterable[str], where: str) -> None:
+    """Refuse ids that formulas keep for constants."""
+    words = sorted(filter(is_word, names))
+    if words:
+        raise SBMLError(
+            f"{where}: {', '.join(map(repr, words))} is the id of a symbol, but a constant in formulas; rename it"
+        )
 
 
 COUNTED = {

@@ -60,6 +60,13 @@ def refuse_expansion(model: libsbml.Model, where: str, copies: int = 1) -> None:
         )
 
 
+def written_out(model: libsbml.Model) -> float:
+    """Return how many nodes the formulas of a model have when functions and rules are written out."""
+    functions = {each.getId(): each for each in model.getListOfFunctionDefinitions()}
+    sizes = _Sizes(functions, _definitions(model), model.getId())
+    return sum(sizes.formula(math) for math in _formulas(model))
+
+
 def _count(total: float) -> str:
     return f"{total:,.0f}" if total < 1e12 else f"{total:.0e}"
 
@@ -137,7 +144,9 @@ class _Sizes:
         if body is None:
             return Extent(1.0, {})
         if len(self.chain) > MAX_CHAIN:
-            raise SBMLError(f"{self.where}: more than {MAX_CHAIN} definitions that mention each other in a row, at {name!r}")
+            raise SBMLError(
+                f"{self.where}: more than {MAX_CHAIN} definitions that mention each other in a row, at {name!r}"
+            )
         self.chain.append(name)
         found = self.extent(body, arguments)
         self.chain.pop()

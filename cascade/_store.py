@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from cascade._chunks import Chunks, intact
-from cascade._files import told
+from cascade._files import is_path, told
 from cascade.errors import AnalysisError
 
 if TYPE_CHECKING:
@@ -77,6 +77,8 @@ def open_store(where: str | Path | None, results: Growing, resume: bool) -> Iter
     if where is None:
         yield None
         return
+    if not (isinstance(where, str | Path) and Path(where).name and is_path(str(where))):
+        raise AnalysisError(f"store is {where!r}; give the path of a folder that is to be made")
     path = Path(where)
     _check_dimensions(results)
     with told("use the store", path):

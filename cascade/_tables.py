@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 import tomllib
 from collections.abc import Sequence
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from cascade._files import read_text
-from cascade.errors import CascadeError, TableError
+from cascade.errors import AnalysisError, CascadeError, TableError
 
 
 def read_lines(path: Path, columns: Sequence[str], kind: str) -> list[tuple[int, list[str]]]:
@@ -45,15 +47,64 @@ def named(cells: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
     return dict(zip(columns, (cell.strip() for cell in cells), strict=True))
 
 
+MAX_KEY = 50
+"""Parts of a dotted key; Python's reader takes a time that grows with their square."""
+
+
 def read_toml(path: Path, kind: type[CascadeError]) -> dict[str, Any]:
     """Return what a TOML file holds; an error is of the given kind."""
     text = read_text(path, kind)
+    deepest = max(word.count(".") for word in _WORDS.split(_DOT.sub(".", text)))
+    if deepest > MAX_KEY:
+        raise kind(f"cannot read {path}: a key of {deepest + 1} parts; the limit is {MAX_KEY}")
     try:
         return tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # an integer of thousands of digits is a plain ValueError
         raise kind(f"cannot read {path}: {str(error) or 'nested too deeply'}") from None
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Tell whether an entry is a finite number; true and false are none."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Tell whether something is a finite number; true and false are none."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # an integer above the largest float
+        return False
+
+
+_DOT = re.compile(r"[ \t]*\.[ \t]*")
+_WORDS = re.compile(r"[^\w.\-\"']+")
+
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|[+-]?(?:inf|infinity|nan)", re.ASCII | re.IGNORECASE)
+
+
+def to_number(text: str) -> float:
+    """Turn a text into a number, as every other tool reads it.
+
+    Python takes more for a number than those: `1_5` and digits of other scripts.
+
+    Raises
+    ------
+    TableError
+        If it is none, or too large for one.
+    """
+    if not _NUMBER.fullmatch(text):
+        raise TableError(f"{text!r} is not a number; write it as 0.5 or 5e-1")
+    value = float(text)
+    if not math.isfinite(value):
+        raise TableError(f"{text!r} is not finite")
+    return value
+
+
+def require_whole(name: str, value: object, least: int, most: int) -> None:
+    """Refuse what is no whole number in a range.
+
+    Raises
+    ------
+    AnalysisError
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise AnalysisError(f"{name} is {value!r}; give a whole number")
+    if not least <= int(value) <= most:
+        raise AnalysisError(f"{name} is {value}; give {least} to {most}")

@@ -20,6 +20,8 @@ _RESERVED = ("time", "status", "rung")
 
 def flat_id(model: Model, symbols: Mapping[str, Symbol], name: str) -> str:
     """Return the flat id of a name; reactions and compartments count too."""
+    if not isinstance(name, str):
+        raise unknown_name("symbol", name, (), f"model {model.name!r}")
     if name in model.ids:
         return model.ids[name]
     if name in symbols:
@@ -87,16 +89,20 @@ def _array(name: str, value: Any) -> xr.DataArray:
     import xarray as xr
 
     if not isinstance(value, xr.DataArray):
-        if hasattr(value, "to_xarray"):
-            value = value.to_xarray()
-        elif np.ndim(value):
+        try:
+            if hasattr(value, "to_xarray"):
+                value = value.to_xarray()
+            unnamed = 0 if isinstance(value, xr.DataArray) else np.ndim(value)
+            value = value if unnamed else xr.DataArray(value)
+        except (TypeError, ValueError) as error:
+            raise ValueSettingError(f"value of {name!r} is {type(value).__name__}: {error}; give a number") from None
+        if unnamed:
             raise ValueSettingError(
-                f"value of {name!r} is {type(value).__name__} with {np.ndim(value)} unnamed dimension(s); name them:"
+                f"value of {name!r} is {type(value).__name__} with {unnamed} unnamed dimension(s); name them:"
                 f' xarray.DataArray(..., dims="sample")'
             )
-        value = xr.DataArray(value)
     if value.dtype.kind not in "biuf":
-        shown = repr(value.item()) if not value.ndim else f"an array of {value.dtype}"
+        shown = repr(value.item())[:80] if not value.ndim else f"an array of {value.dtype}"
         raise ValueSettingError(f"value of {name!r} is {shown}; give real numbers")
     for dim in value.dims:
         if dim in _RESERVED:

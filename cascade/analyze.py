@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cascade._tables import require_whole
 from cascade.errors import AnalysisError, unknown_name
 from cascade.evaluate import evaluate, time_grid
 from cascade.readouts import resolve_readout
@@ -25,7 +27,7 @@ from cascade.sensitivity.rbd_fast import rbd_fast_indices
 from cascade.sensitivity.regional import regional
 from cascade.sensitivity.settle import Settled, settle, settle_by_groups
 from cascade.sensitivity.sobol import sobol_design, sobol_indices
-from cascade.specs import Model, Parameter, Solver
+from cascade.specs import Model, Parameter, Solver, require_model
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -187,15 +189,20 @@ def analyze(
     >>> found = cascade.analyze(model, ["p_overt_5y", "p_overt_10y"], "sobol", groups="pathways")
     >>> found["ST"].sel(readout="p_overt_5y").to_series().sort_values()
     """
+    require_model(model, "analyze")
     how = _method(method)
     parameters = _parameters(model)
     chosen = _groups(model, parameters, groups)
     if chosen is not None and not how.groups:
         able = ", ".join(name for name, each in METHODS.items() if each.groups)
         raise AnalysisError(f"method {method!r} judges single parameters; for groups use one of {able}")
+    names = [readouts] if isinstance(readouts, str) else readouts
+    if not isinstance(names, Iterable):
+        raise AnalysisError(f"readouts is {readouts!r}; give a name or a list of names")
+    names = list(names)
     more: dict[str, Any] = dict(design_options or {}) | ({} if chosen is None else {"groups": chosen})
-    design = how.design(parameters, samples or how.samples, seed=seed, **more)
-    names = [readouts] if isinstance(readouts, str) else list(readouts)
+    design = _designed(how, method, parameters, samples or how.samples, seed, more)
+    _refuse_unknown(how.estimate, options, f"estimator of method {method!r}")
     runs = evaluate(
         model, design, names, **time_grid(model, years, points), series=series,
         solver=solver, workers=workers, executor=executor, store=store, resume=resume, progress=progress,
@@ -259,6 +266,7 @@ def settle_top(
     Settled
         `indices`, the `history` for `cascade.plot_ranking.convergence`, and the number of `runs`.
     """
+    require_model(model, "settle_top")
     name = resolve_readout(readout, model)
     parameters = _parameters(model)
     chosen = _groups(model, parameters, groups)
@@ -278,8 +286,28 @@ def settle_top(
     return settle_by_groups(run, parameters, chosen, **search)
 
 
+MOST_RUNS = 10_000_000
+"""Runs that a design may have."""
+
+
+def _designed(
+    how: Method, name: str, parameters: tuple[Parameter, ...], samples: int | None, seed: int, more: dict[str, Any]
+) -> Design:
+    if samples is not None:
+        require_whole("samples", samples, 1, MOST_RUNS // (len(parameters) + 2))
+    _refuse_unknown(local_design if name == "local" else how.design, more, f"design of method {name!r}")
+    return how.design(parameters, samples, seed=seed, **more)
+
+
+def _refuse_unknown(function: Callable[..., Any], options: Mapping[str, Any], where: str) -> None:
+    known = signature(function).parameters
+    for option in options:
+        if option not in known:
+            raise unknown_name("option", option, known, f"the {where}")
+
+
 def _method(name: str) -> Method:
-    if name not in METHODS:
+    if not isinstance(name, str) or name not in METHODS:
         raise unknown_name("method", name, METHODS, "the methods of sensitivity analysis")
     return METHODS[name]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cascade._switch import FROM, NEVER, UNTIL, UNTIL_SURGERY, factor_of
+from cascade._tables import is_number
 from cascade.errors import AnalysisError, unknown_name
 from cascade.specs import Model, Parameter
 from cascade.target_table import Signs, Target
@@ -116,9 +117,11 @@ def _window(model: Model, spec: WindowSpec, known: Mapping[str, Window]) -> Wind
         if spec not in known:
             raise unknown_name("window", spec, known, f"model {model.name!r} (or give start and stop in days)")
         return known[spec]
-    if len(spec) not in (2, 3):
+    if not (isinstance(spec, Sequence) and len(spec) in (2, 3)):
         raise AnalysisError(f"window is {spec!r}; give a name, (start, stop) or (start, stop, origin)")
     start, stop = spec[0], spec[1]
+    if not (is_number(start) and (stop is None or is_number(stop))):
+        raise AnalysisError(f"window is {spec!r}; give finite days, or None as stop")
     if stop is not None and stop <= start:
         raise AnalysisError(f"window {spec!r}: it stops on day {stop:g}, not after its start on day {start:g}")
     origin = model.id(spec[2]) if len(spec) == 3 else BIRTH

@@ -7,7 +7,7 @@ set ever gave is an error.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -242,10 +242,13 @@ def assemble(written: Written, index: Mapping[str, Sequence[str]] | None = None)
     CompositionError
         If a set is no sequence of names.
     """
+    if index is not None and not isinstance(index, Mapping):
+        raise CompositionError(f"index is {index!r}; give a mapping such as {{'organ': ['bone', 'lung']}}")
     for name, members in (index or {}).items():
         if name not in written.index:
             raise unknown_name("index set", name, written.index, f"composition {written.path.name!r}")
-        if isinstance(members, str) or not all(isinstance(member, str) for member in members):
+        names = isinstance(members, Iterable) and not isinstance(members, str)
+        if not (names and all(isinstance(member, str) for member in members)):
             raise CompositionError(f"index set {name!r} is {members!r}; give a list of names")
     sets = resolve_sets({**written.index, **(index or {})}, written.file)
     ever = {name: tuple(dict.fromkeys((*written.members[name], *members))) for name, members in sets.items()}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,11 +10,12 @@ import numpy as np
 
 from cascade._canonical import symbol_table
 from cascade._progress import progress_bar
+from cascade._tables import is_number
 from cascade._values import checked_values, flat_id
 from cascade.engine import Engine, Job
 from cascade.errors import AnalysisError, ValueSettingError
 from cascade.simulate import provenance, simulate, single_job
-from cascade.specs import Model, Solver
+from cascade.specs import Model, Solver, require_model
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -26,6 +26,9 @@ SOLVER = Solver(relative_tolerance=1e-9)
 
 APART = 1e-3
 """Two steady states are different if any variable differs by this share of its range over the scan."""
+
+MOST_POINTS = 100_000
+"""Values of the parameter."""
 
 TINY = 1e-6
 """A variable below this is zero: its relative change says nothing."""
@@ -136,6 +139,7 @@ def bifurcation(
     >>> from cascade import plot
     >>> plot.bifurcation(folds)
     """
+    require_model(model, "bifurcation")
     _check(lower, upper, points, hold=hold, settled=settled, longest=longest, resolution=resolution)
     solver = solver or SOLVER
     scan, state = _prepare(
@@ -174,12 +178,12 @@ def bifurcation(
 
 
 def _check(lower: float, upper: float, points: int, **positive: float) -> None:
-    if not (math.isfinite(lower) and math.isfinite(upper) and lower < upper):
+    if not (is_number(lower) and is_number(upper) and lower < upper):
         raise ValueSettingError(f"the range of the scan is [{lower}, {upper}]; give finite numbers, lower below upper")
-    if isinstance(points, bool) or int(points) != points or points < 3:
-        raise ValueSettingError(f"points is {points!r}; give a whole number of at least 3")
+    if not is_number(points) or int(points) != points or not 3 <= points <= MOST_POINTS:
+        raise ValueSettingError(f"points is {points!r}; give a whole number from 3 to {MOST_POINTS}")
     for name, value in positive.items():
-        if not (math.isfinite(value) and value > 0):
+        if not (is_number(value) and value > 0):
             raise ValueSettingError(f"{name} is {value!r}; give a finite number above 0")
 
 

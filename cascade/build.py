@@ -6,6 +6,7 @@ libSBML writes both together. This is the only file that imports antimony.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +95,7 @@ def write_module(folder: Path) -> Path:
 def _load_antimony(text: str, path: Path) -> _Source:
     import antimony
 
+    _refuse_bombs(text, path.name)
     antimony.clearPreviousLoads()
     try:
         if antimony.loadAntimonyString(text) < 0:
@@ -105,6 +107,31 @@ def _load_antimony(text: str, path: Path) -> _Source:
         return _Source(name=name, sbml=antimony.getSBMLString(name), ports=ports)
     finally:
         antimony.clearPreviousLoads()
+
+
+_SILENT = re.compile(r'//[^\n]*|#[^\n]*|/\*.*?\*/|"""[\s\S]*?"""|```[\s\S]*?```|"[^"\n]*"', re.DOTALL)
+_MODEL = re.compile(r"\b(?:model|module)\s+\*?\w+")
+
+MAX_STRUCTURE = 300_000
+"""Characters of a structure with its template written out; the largest shipped one has 90,000 with 200 classes."""
+
+MAX_STATEMENT = 8_000
+"""Characters of a statement; Antimony takes a time that grows with their square, some seconds for these."""
+
+
+def _refuse_bombs(text: str, name: str) -> None:
+    """Refuse a structure on which Antimony never comes back, or that reads other files."""
+    code = _SILENT.sub(" ", text)
+    longest = max(map(len, re.split(r"[;\n]", code)))
+    if len(text) > MAX_STRUCTURE or longest > MAX_STATEMENT:
+        raise ModuleError(
+            f"{name}: {len(text)} characters, the longest statement {longest}; the limits are {MAX_STRUCTURE} and"
+            f" {MAX_STATEMENT}: split formulas and modules"
+        )
+    if re.search(r"\bimport\b", code):
+        raise ModuleError(f"{name}: imports another file; a module folder holds all of its structure")
+    if len(_MODEL.findall(code)) > 1:
+        raise ModuleError(f"{name}: holds {len(_MODEL.findall(code))} models; a module folder holds one: compose them")
 
 
 def _constants(model: libsbml.Model) -> set[str]:

@@ -22,6 +22,7 @@ from cascade.library import library_folder as library_folder
 from cascade.library import module_folder as module_folder
 from cascade.library import module_names as module_names
 from cascade.library import module_title as module_title
+from cascade.library import require_known as require_known
 from cascade.specs import Composition, Direction, Module, Parameter, Port
 from cascade.units import SUBSTANCE_OF
 
@@ -80,6 +81,7 @@ def single_options(
     """Return the structure options of a module that stands alone; it has no index sets and no other module."""
     if index:
         raise CompositionError(f"{name!r} is a module, which has no index sets; give a composition")
+    _require_mapping(structure or {})
     for module in structure or {}:
         if module != name:
             raise unknown_name("module", module, (name,), f"module {name!r}")
@@ -92,6 +94,7 @@ def load(
     structure: Mapping[str, Mapping[str, int]] | None = None,
 ) -> Module | Composition:
     """Load a module or a composition, whichever the name means; see `load_module` and `load_composition`."""
+    require_known(name)
     if not is_module(name):
         return load_composition(name, index, structure)
     folder = module_folder(name)
@@ -107,7 +110,8 @@ def _changed(folder: Path, options: Mapping[str, int]) -> dict[str, int]:
 def _require_same_numbers(model: Any, parameters: tuple[Parameter, ...], name: str) -> None:
     for row in parameters:
         parameter = model.getParameter(row.id)
-        if parameter is None or parameter.getValue() != row.nominal:
+        same = parameter is not None and (parameter.getValue(), parameter.getUnits()) == (row.nominal, row.unit)
+        if not same:
             raise ModuleError(
                 f"module {name!r}: {row.id!r} differs between {name}.xml and parameters.tsv; run `cascade build {name}`"
             )
@@ -119,6 +123,11 @@ def _read_ports(document: Any, name: str) -> tuple[Port, ...]:
     ports = []
     for port in plugin.getListOfPorts() if plugin is not None else ():
         symbol = port.getIdRef()
+        if model.getSpecies(symbol) is None and model.getParameter(symbol) is None:
+            raise ModuleError(
+                f"module {name!r}: port {port.getId()!r} refers to {symbol!r}, which is no species or parameter of"
+                f" {name}.xml; run `cascade build {name}`"
+            )
         direction = _DIRECTION_OF_TERM.get(port.getSBOTerm())
         if direction is None:
             raise ModuleError(f"module {name!r}: port {symbol!r} has no direction; run `cascade build {name}`")
@@ -217,6 +226,7 @@ def _load_instances(assembly: Assembly, options: Mapping[str, Mapping[str, int]]
 
 def _options(written: Written, given: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
     """Return the options by module, those of the caller over those of the file."""
+    _require_mapping(given)
     modules = {Path(module).name for module in written.instances.values()}
     for module in (*written.structure, *given, *written.quasi_steady, *written.start):
         if module not in modules:
@@ -225,6 +235,11 @@ def _options(written: Written, given: Mapping[str, Mapping[str, int]]) -> dict[s
         if not isinstance(options, Mapping):
             raise CompositionError(f"structure of {module!r} is {options!r}; give a mapping such as {{'n_classes': 8}}")
     return {module: {**written.structure.get(module, {}), **given.get(module, {})} for module in modules}
+
+
+def _require_mapping(structure: object) -> None:
+    if not isinstance(structure, Mapping):
+        raise CompositionError(f"structure is {structure!r}; give a mapping such as {{'lesions': {{'n_classes': 8}}}}")
 
 
 def _require_one_folder_per_name(instances: dict[str, Module]) -> None:

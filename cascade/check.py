@@ -21,6 +21,7 @@ from cascade.catalogue import (
     load_composition,
     load_module,
     module_folder,
+    require_known,
     single_options,
 )
 from cascade.compose import compose
@@ -58,6 +59,7 @@ def check(
     """
     if not isinstance(name, str | Path):
         raise CascadeError(f"check() was given {name!r}; give a shipped name or the path of a folder")
+    require_known(name)
     if not is_module(name):
         return _check_composition(composition_folder(name), index, structure)
     folder = module_folder(name)

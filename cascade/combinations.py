@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cascade._combine import MEASURES, in_patients, on_grid, with_statistics
+from cascade._tables import is_number, require_whole
 from cascade.arms import WindowSpec, windows_of
 from cascade.dosing import Drugs, drugs_of
 from cascade.endpoints import DAYS_PER_YEAR
@@ -20,7 +21,8 @@ from cascade.errors import AnalysisError, unknown_name
 from cascade.evaluate import time_grid
 from cascade.readouts import find_readout, resolve_readout
 from cascade.screening import Runs
-from cascade.specs import Model, Solver
+from cascade.sensitivity.priors import MOST_SAMPLES
+from cascade.specs import Model, Solver, require_model
 from cascade.synergy import OK
 from cascade.target_table import Target
 
@@ -115,6 +117,7 @@ def combine_targets(
     patient doses + 1) of the others. The verdicts may differ: two drugs that each close nearly all of one route
     do less than independent ones (Bliss), and yet may need less of both than of either alone (Loewe).
     """
+    require_model(model, "combine_targets")
     drugs = drugs_of(model, targets)
     grid, shared = _checked_doses("doses", doses), _checked_doses("patient_doses", patient_doses)
     _check(len(drugs.names), order, samples, margin)
@@ -145,14 +148,18 @@ def _check(targets: int, order: int, samples: int, margin: float) -> None:
         raise AnalysisError(f"order is {order!r}; give 2 for pairs or 3 for pairs and triples")
     if targets < order:
         raise AnalysisError(f"{targets} targets make no combination of {order}; give at least {order}")
+    require_whole("samples", samples, 0, MOST_SAMPLES)
     if samples and samples < 10:
         raise AnalysisError(f"samples is {samples}; intervals need at least 10 patients (0 leaves them out)")
-    if not 0 < margin < 1:
+    if not (is_number(margin) and 0 < margin < 1):
         raise AnalysisError(f"margin is {margin!r}; give an excess effect above 0 and below 1 (0.01 is a percent)")
 
 
 def _checked_doses(name: str, doses: Sequence[float]) -> NDArray[np.float64]:
-    given = np.array(list(doses), dtype=float)
+    try:
+        given = np.array(list(doses), dtype=float)
+    except (TypeError, ValueError):
+        raise AnalysisError(f"{name} are {doses!r}; give a list of numbers") from None
     if not given.size or not np.isfinite(given).all() or (given <= 0).any():
         raise AnalysisError(f"{name} are {list(doses)}; give finite doses above 0 (1 blocks a half, 9 blocks 90 %)")
     return np.unique(given)

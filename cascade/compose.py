@@ -120,11 +120,38 @@ def _symbols(model: libsbml.Model) -> list[str]:
     return [element.getId() for elements in lists for element in elements]
 
 
+MAX_INSTANCES = 1_000
+"""Instances of a composition; libSBML takes a time that grows with their square, some minutes for these."""
+
+MAX_NAME = 100
+"""Characters of a name in a composition; the limit of an id is `_limits.MAX_ID`, and two names make one."""
+
+_ID = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+
+def _odd(name: str) -> str:
+    """Say why a name cannot stand in a composition, or nothing."""
+    if not _ID.fullmatch(name):
+        return "is no id; use lower snake case: letters, digits and single underscores"
+    if len(name) > MAX_NAME:
+        return f"has {len(name)} characters; the limit is {MAX_NAME}"
+    if "__" in name or name.startswith(_RESERVED):
+        return "is reserved; use snake case without double underscores"
+    return ""
+
+
 def _check_names(composition: Composition) -> None:
     problems = []
+    if len(composition.instances) > MAX_INSTANCES:
+        raise CompositionError(
+            f"composition {composition.name!r} has {len(composition.instances)} instances; the limit is"
+            f" {MAX_INSTANCES}: give its index sets fewer members"
+        )
     for name in (*composition.instances, *composition.groups):
-        if "__" in name or name.startswith(_RESERVED):
-            problems.append(f"instance name {name!r} is reserved; use snake case without double underscores")
+        if odd := _odd(name):
+            problems.append(f"instance name {name[:MAX_NAME]!r} {odd}")
+    if composition.name in composition.instances:
+        problems.append(f"instance name {composition.name!r} is that of the composition; rename one of them")
     for name, row in composition.overrides.items():
         instance, _, parameter = name.partition(".")
         module = composition.instances.get(instance)
@@ -136,8 +163,12 @@ def _check_names(composition: Composition) -> None:
         elif not same_unit(row.unit, units[parameter]):
             problems.append(f"value of {name!r} is in {row.unit}, but module {module.name!r} has {units[parameter]}")
     for row in composition.parameters:
-        if "__" in row.id or row.id.startswith(_RESERVED):
-            problems.append(f"parameter id {row.id!r} is reserved; use snake case without double underscores")
+        if odd := _odd(row.id):
+            problems.append(f"parameter id {row.id[:MAX_NAME]!r} {odd}")
+        elif _sbml.is_word(row.id):
+            problems.append(f"parameter id {row.id!r} is a constant in formulas; use another one")
+        elif row.id in composition.instances or row.id == composition.name:
+            problems.append(f"parameter id {row.id!r} is also the name of an instance or of the composition; rename it")
     if problems:
         raise CompositionError(f"composition {composition.name!r}:\n  " + "\n  ".join(problems))
 

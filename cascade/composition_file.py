@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cascade._files import is_path
 from cascade._tables import is_number, read_toml
 from cascade.errors import CompositionError
 from cascade.evidence import read_parameters
@@ -97,6 +98,8 @@ def _base_folder(folder: Path, name: str) -> Path:
     shipped = shipped_composition(name)
     if shipped is not None:
         return shipped.resolve()
+    if not is_path(name):
+        raise CompositionError(f"{folder / 'composition.toml'}: extends {name!r}, which is no path")
     path = (folder / name).resolve()
     if not path.is_relative_to(folder.resolve().parent) or Path(name).is_absolute():
         raise CompositionError(
@@ -148,7 +151,8 @@ def _merge(base: Written, folder: Path, data: Mapping[str, Any], rows: tuple[Par
 
 def _module(folder: Path, module: str) -> str:
     """Return a module as whoever extends this composition finds it too."""
-    return str((folder / module).resolve()) if module and (folder / module).is_dir() else module
+    found = bool(module) and is_path(module) and (folder / module).is_dir()
+    return str((folder / module).resolve()) if found else module
 
 
 def _by_module(base: Mapping[str, Mapping[str, Any]], own: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

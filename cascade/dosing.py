@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -66,17 +66,20 @@ def drugs_of(model: Model, targets: Sequence[str | Target]) -> Drugs:
     AnalysisError
         If one is given twice, or acts on nothing that the model has.
     """
-    names = [entry if isinstance(entry, str) else entry.target for entry in targets]
+    if isinstance(targets, str) or not isinstance(targets, Iterable):
+        raise AnalysisError(f"targets is {targets!r}; give a list of their names")
+    names = [entry.target if isinstance(entry, Target) else str(entry) for entry in targets]
     double = sorted(name for name, count in Counter(names).items() if count > 1)
     if double:
         raise AnalysisError(
             f"targets {', '.join(double)} are given twice; give each once (to combine a drug with itself, give a "
             "Target of another name that acts on the same)"
         )
-    table = {target.target: target for target in read_targets()} if any(isinstance(t, str) for t in targets) else {}
+    plain = all(isinstance(entry, Target) for entry in targets)
+    table = {} if plain else {target.target: target for target in read_targets()}
     acts: dict[Target, Signs] = {}
     for entry in targets:
-        if isinstance(entry, str) and entry not in table:
+        if not isinstance(entry, Target) and entry not in table:
             raise unknown_name("target", entry, table, "the table of targets")
         target = table[entry] if isinstance(entry, str) else entry
         acts[target] = resolve_acts(target, model)

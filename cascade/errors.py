@@ -50,7 +50,7 @@ class AnalysisError(CascadeError):
     """An analysis cannot be made from the runs that it was given."""
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str], where: str) -> UnknownNameError:
+def unknown_name(kind: str, name: object, known: Iterable[str], where: str) -> UnknownNameError:
     """Make the error for a name that does not exist, with the closest names that do.
 
     Parameters
@@ -58,18 +58,20 @@ def unknown_name(kind: str, name: str, known: Iterable[str], where: str) -> Unkn
     kind : str
         What was looked for ("parameter", "module", ...).
     name : str
-        The name that was given.
+        The name that was given; whatever else it is, it is no name.
     known : iterable of str
         Names that exist.
     where : str
         Where it was looked for.
     """
-    names = sorted(set(known))
-    close = get_close_matches(name, names, n=5, cutoff=0.5)
+    names = sorted({str(each) for each in known})
+    written = {each.lower(): each for each in reversed(names)}
+    close = [written[match] for match in get_close_matches(str(name).lower(), written, n=5, cutoff=0.5)]
     if close:
         hint = "did you mean " + " or ".join(repr(match) for match in close) + "?"
     elif len(names) <= 30:
         hint = "known: " + ", ".join(names) if names else "there is none"
     else:
         hint = f"{len(names)} names are known, the first are " + ", ".join(names[:8])
-    return UnknownNameError(f"no {kind} {name!r} in {where}; {hint}")
+    shown = repr(name)
+    return UnknownNameError(f"no {kind} {shown if len(shown) <= 120 else shown[:120] + '...'} in {where}; {hint}")

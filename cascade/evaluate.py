@@ -15,13 +15,14 @@ from cascade._chunks import NOT_RUN, Chunks
 from cascade._progress import progress_bar
 from cascade._reduce import Reducer, named
 from cascade._store import Store, open_store
+from cascade._tables import is_number
 from cascade._values import flat_id
 from cascade.engine import Run
 from cascade.ensemble import check_workers, run_all
 from cascade.errors import AnalysisError, ValueSettingError
 from cascade.readouts import NAMED, find_readout, variables_for
 from cascade.simulate import MAX_NUMBERS, OUTCOME, Asked, planned, time_of
-from cascade.specs import Model, Solver
+from cascade.specs import Model, Solver, require_model
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -41,6 +42,9 @@ HOLD = 0.5
 USUAL_YEARS = 25.0
 """Years from the first tumor cell on that an analysis simulates, if neither the user nor the composition says."""
 
+MOST_YEARS = 1_000.0
+"""Longest simulation of an analysis."""
+
 ROWS_PER_YEAR = 12
 """Rows of the grid of an analysis; readouts interpolate between them."""
 
@@ -48,6 +52,8 @@ ROWS_PER_YEAR = 12
 def time_grid(model: Model, years: float | None = None, points: int | None = None) -> dict[str, Any]:
     """Return `years` and `points` of an analysis of a model: as given, else as its composition says, else as usual."""
     length = years if years is not None else model.years or USUAL_YEARS
+    if not (is_number(length) and 0 < length <= MOST_YEARS):
+        raise ValueSettingError(f"years is {length!r}; give a finite number above 0, up to {MOST_YEARS:g}")
     return {"years": float(length), "points": points or max(2, round(length * ROWS_PER_YEAR) + 1)}
 
 
@@ -127,6 +133,7 @@ def evaluate(
     >>> design = cascade.sensitivity.sobol_design(parameters, 256, seed=1)
     >>> found = evaluate(model, design, ["p_overt_5y", "p_first_site"], years=25, store="breast.zarr", resume=True)
     """
+    require_model(model, "evaluate")
     check_workers(workers, executor)
     _check(chunk, store, resume)
     given, notes = _given(values)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import math
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from cascade._files import written
-from cascade._tables import named, read_lines
+from cascade._tables import named, read_lines, to_number
 from cascade.errors import TableError
 from cascade.specs import Issue, Parameter
 from cascade.units import parse_unit
@@ -105,11 +104,9 @@ def _number(text: str, column: str) -> float | None:
     if not text:
         return None
     try:
-        value = float(text)
-    except ValueError:
-        raise TableError(f"{column} {text!r} is not a number") from None
-    if not math.isfinite(value):
-        raise TableError(f"{column} {text!r} is not finite")
+        value = to_number(text)
+    except TableError as error:
+        raise TableError(f"{column} {error}") from None
     # libSBML writes 15 digits: hold the value that survives a round trip.
     return float(f"{value:.15g}")
 

@@ -5,7 +5,9 @@ A placeholder that is bound keeps its member; one that is free runs over all of 
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 
@@ -19,6 +21,9 @@ REFERENCE = re.compile(r"\b([A-Za-z]\w*)\.([A-Za-z]\w*)\b")
 
 SUM = re.compile(r"\bsum\(\s*([A-Za-z]\w*)\.([A-Za-z]\w*)\s*\)")
 """`sum(group.port)` in a formula."""
+
+MAX_MEMBERS = 2_000
+"""Members of an index set, and names that one text with placeholders may stand for."""
 
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _ID = re.compile(r"^[a-z](?:_?[a-z0-9]+)*$")
@@ -72,6 +77,9 @@ def expand(
     free = [name for name in placeholders(text) if name not in bound]
     for name in free:
         _require_known(name, sets, where)
+    count = math.prod(len(sets[name]) for name in free)
+    if count > MAX_MEMBERS:
+        raise CompositionError(f"{where}: {text!r} stands for {count} names; the limit is {MAX_MEMBERS}")
     for members in product(*(sets[name] for name in free)):
         chosen = {**bound, **dict(zip(free, members, strict=True))}
         yield fill(text, chosen, sets, where), chosen
@@ -113,9 +121,11 @@ def _resolve_set(
         _require_known(inner, index, f"{where}, index set {name!r}")
         _resolve_set(inner, index, sets, (*above, name), where)
     members = [member for text in index[name] for member, _ in expand(text, sets, f"{where}: index set {name!r}")]
+    if len(members) > MAX_MEMBERS:
+        raise CompositionError(f"{where}: index set {name!r} has {len(members)} members; the limit is {MAX_MEMBERS}")
     for member in members:
         _require_id(member, f"{where}: index set {name!r} has the member")
-    twice = sorted({member for member in members if members.count(member) > 1})
+    twice = sorted(member for member, count in Counter(members).items() if count > 1)
     if twice:
         raise CompositionError(f"{where}: index set {name!r} has {', '.join(twice)} twice")
     sets[name] = tuple(members)

@@ -11,15 +11,15 @@ import numpy as np
 
 from cascade._fates import OVERT, Fates, read_fates
 from cascade._lineages import generating, log_none, sample, solve
+from cascade._tables import is_number, require_whole
 from cascade.endpoints import DAYS_PER_YEAR
 from cascade.endpoints_time import QUANTILES
 from cascade.errors import AnalysisError
+from cascade.specs import Model, require_model
 
 if TYPE_CHECKING:
     import xarray as xr
     from numpy.typing import NDArray
-
-    from cascade.specs import Model
 
 MAX_INDIVIDUALS = 200_000_000
 """Individuals that a sampling may follow (some minutes)."""
@@ -102,6 +102,7 @@ def extinction(
     """
     import xarray as xr
 
+    require_model(model, "extinction")
     horizon = _horizon(days, years)
     _check_numbers(points, runs)
     names, numbers = _cohort(model, cells, organ, whole=runs > 0)
@@ -137,15 +138,15 @@ def extinction(
 def _horizon(days: float | None, years: float | None) -> float:
     if (days is None) == (years is None):
         raise AnalysisError("give the length of time once: days=... or years=...")
-    horizon = float(days if days is not None else years * DAYS_PER_YEAR if years is not None else math.nan)
-    if not (math.isfinite(horizon) and horizon > 0):
-        raise AnalysisError(f"the length of time is {horizon} days; give a finite number above 0")
-    return horizon
+    given = days if days is not None else years
+    if not (is_number(given) and given > 0):
+        raise AnalysisError(f"the length of time is {given!r}; give a finite number above 0")
+    return float(given) * (1.0 if days is not None else DAYS_PER_YEAR)
 
 
 def _check_numbers(points: int, runs: int) -> None:
-    if not 2 <= points <= 10_000:
-        raise AnalysisError(f"points is {points}; give 2 to 10000")
+    require_whole("points", points, 2, 10_000)
+    require_whole("runs", runs, 0, MAX_INDIVIDUALS)
     if runs and runs < 20:
         raise AnalysisError(f"runs is {runs}; give at least 20, or 0 for the exact law alone")
 
@@ -155,8 +156,10 @@ def _cohort(
 ) -> tuple[tuple[str, ...], NDArray[np.float64]]:
     if not cells:
         raise AnalysisError("the cohort is empty; give cells={name of a species: number}")
+    if not isinstance(cells, Mapping):
+        raise AnalysisError(f"the cohort is {cells!r}; give cells={{name of a species: number}}")
     for name, number in cells.items():
-        if not (math.isfinite(number) and number >= 0) or (whole and number != round(number)):
+        if not (is_number(number) and number >= 0) or (whole and number != round(number)):
             raise AnalysisError(
                 f"the cohort has {number!r} of {name!r}; give a {'whole ' if whole else ''}number, not negative"
             )

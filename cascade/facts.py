@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cascade._tables import named, read_lines
+from cascade._tables import named, read_lines, to_number
 from cascade.errors import TableError
 from cascade.specs import Issue
 from cascade.units import parse_unit
@@ -131,12 +131,9 @@ def _number(row: dict[str, str], column: str) -> float | None:
     if not text:
         return None
     try:
-        value = float(text)
-    except ValueError:
-        raise TableError(f"{column} {text!r} is not a number") from None
-    if not math.isfinite(value):
-        raise TableError(f"{column} {text!r} is not finite; leave an open bound empty")
-    return value
+        return to_number(text)
+    except TableError as error:
+        raise TableError(f"{column} {error}; leave what is open empty") from None
 
 
 def _fact(row: dict[str, str]) -> Fact:

@@ -13,7 +13,7 @@ from cascade.errors import AnalysisError, unknown_name
 from cascade.evaluate import time_grid
 from cascade.readouts import find_readout, resolve_readout
 from cascade.screening import Runs
-from cascade.specs import Model, Parameter, Solver
+from cascade.specs import Model, Parameter, Solver, require_model
 from cascade.synergy import OK
 from cascade.target_table import Target, read_targets, resolve_acts
 
@@ -53,6 +53,7 @@ def rank_genes(ranking: xr.Dataset, model: Model, window: str | None = None) -> 
     UnknownNameError
         If the window was not computed.
     """
+    require_model(model, "rank_genes")
     import pandas
 
     known = [str(name) for name in ranking["window"].values]
@@ -155,6 +156,7 @@ def gene_view(
     -----
     Cost: 2 x parameters + targets + 2 runs.
     """
+    require_model(model, "gene_view")
     table = _parameters_by_gene(model)
     targets = [target for target in read_targets() if resolve_acts(target, model)]
     reach = [target for target in targets if gene in target.genes]

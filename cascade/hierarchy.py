@@ -65,7 +65,7 @@ def _add_signal(model: libsbml.Model, species: str) -> None:
     parameter.setSBOTerm(_terms.parameter_term(species))
     rule = model.createAssignmentRule()
     rule.setVariable(parameter.getId())
-    rule.setMath(libsbml.parseL3Formula(species))
+    rule.setMath(libsbml.parseL3FormulaWithModel(species, model))  # `pi` would be the number
     port = model.getPlugin("comp").createPort()
     port.setId(parameter.getId())
     port.setIdRef(parameter.getId())

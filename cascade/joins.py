@@ -7,12 +7,13 @@ parameters and of `sum(group.port)`. A group name on the left joins every member
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import libsbml
 
 from cascade import _sbml
+from cascade._limits import MAX_TERMS
 from cascade.errors import CompositionError, unknown_name
 from cascade.expansion import REFERENCE, SUM
 from cascade.specs import Composition, Join, Parameter, Port
@@ -186,11 +187,25 @@ def _check_reader(composition: Composition, link: Link, where: str) -> None:
         )
 
 
+MAX_FORMULA = 50_000
+"""Characters of a formula with its sums written out; libSBML checks the units of a sum in the cube of its length."""
+
+MAX_DEPTH = 100
+"""Operators inside each other."""
+
+
 def _check_formula(composition: Composition, formula: str, where: str) -> None:
+    if len(formula) > MAX_FORMULA or len(REFERENCE.findall(formula)) > MAX_TERMS:
+        raise CompositionError(
+            f"{where[:200]}: the formula has {len(formula)} characters; the limits are {MAX_FORMULA} and {MAX_TERMS}"
+            " ports"
+        )
     node = libsbml.parseL3Formula(REFERENCE.sub(lambda m: token(m[1], m[2]), formula))
     if node is None:
         reason = " ".join(libsbml.getLastParseL3Error().split())
         raise CompositionError(f"{where}: cannot read the formula: {reason}")
+    if _depth(node) > MAX_DEPTH:
+        raise CompositionError(f"{where[:200]}: the formula is nested deeper than {MAX_DEPTH}; simplify it")
     own = {parameter.id for parameter in composition.parameters}
     for name in _sbml.symbols(node):
         if not name.startswith("joined_") and name not in own:
@@ -199,5 +214,31 @@ def _check_formula(composition: Composition, formula: str, where: str) -> None:
                 + (", ".join(sorted(own)) or "none")
             )
     for number in _sbml.literals(node):
-        if not (number.isInteger() and number.getInteger() in (0, 1, 2)):
+        # with units comes what cannot be read as a number, such as `1e400`
+        if number.getUnits() or not (number.isInteger() and number.getInteger() in (0, 1, 2)):
             raise CompositionError(f"{where}: put the number into the composition's parameters.tsv and use its id")
+    for part, _ in _nodes(node):
+        if part.getType() in _FOREIGN:
+            raise CompositionError(f"{where}: {part.getName() or 'rateOf'!r} cannot stand in a join; use arithmetic")
+
+
+_FOREIGN = (
+    libsbml.AST_FUNCTION,
+    libsbml.AST_FUNCTION_DELAY,
+    libsbml.AST_FUNCTION_RATE_OF,
+    libsbml.AST_NAME_AVOGADRO,
+)
+"""Functions that no document of a composition defines, and what engines do not have."""
+
+
+def _nodes(node: libsbml.ASTNode) -> Iterator[tuple[libsbml.ASTNode, int]]:
+    """Yield the operators and operands of a formula and how deep they stand, without recursion."""
+    todo = [(node, 1)]
+    while todo:
+        node, depth = todo.pop()
+        yield node, depth
+        todo += [(node.getChild(index), depth + 1) for index in range(node.getNumChildren())]
+
+
+def _depth(node: libsbml.ASTNode) -> int:
+    return max(depth for _, depth in _nodes(node))

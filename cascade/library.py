@@ -56,19 +56,21 @@ def module_folder(name: str | Path) -> Path:
     UnknownNameError
         If there is neither such a name nor such a folder.
     """
-    shipped = library_folder() / str(name)
-    if "/" not in str(name) and (shipped / f"{shipped.name}.ant").is_file():
-        return shipped
-    path = Path(name).expanduser()
-    if path.is_dir():
+    if str(name) in module_names():
+        return library_folder() / str(name)
+    path = _place(name)
+    if path is not None and path.is_dir():
         return path.resolve()
     raise unknown_name("module", str(name), module_names(), "the catalog, and no folder has this path")
 
 
 def shipped_composition(name: str) -> Path | None:
     """Return the folder of a shipped composition, or None."""
-    folder = library_folder() / "compositions" / name
-    return folder if "/" not in name and (folder / "composition.toml").is_file() else None
+    return library_folder() / "compositions" / name if name in _composition_folders() else None
+
+
+def _composition_folders() -> set[str]:
+    return {file.parent.name for file in (library_folder() / "compositions").glob("*/composition.toml")}
 
 
 def composition_folder(name: str | Path) -> Path:
@@ -76,12 +78,12 @@ def composition_folder(name: str | Path) -> Path:
     shipped = shipped_composition(str(name))
     if shipped is not None:
         return shipped
-    path = Path(name).expanduser()
-    if path.name == "composition.toml":
+    path = _place(name)
+    if path is not None and path.name == "composition.toml":
         path = path.parent
-    if (path / "composition.toml").is_file():
+    if path is not None and (path / "composition.toml").is_file():
         return path.resolve()
-    if path.is_dir():
+    if path is not None and path.is_dir():
         raise CompositionError(
             f"{path} is neither a module (it has no {path.resolve().name}.ant) nor a composition (no composition.toml)"
         )
@@ -92,8 +94,36 @@ def is_module(name: str | Path) -> bool:
     """Tell whether a name or path means a module (and not a composition)."""
     if shipped_composition(str(name)) is not None:
         return False
-    path = Path(name).expanduser()
-    return str(name) in module_names() or (path / f"{path.resolve().name}.ant").is_file()
+    path = _place(name)
+    return str(name) in module_names() or (path is not None and (path / f"{path.resolve().name}.ant").is_file())
+
+
+def _place(name: str | Path) -> Path | None:
+    """Return the path that a name means; None if it cannot be one (no such user, a null byte, far too long)."""
+    try:
+        if not str(name).strip():
+            return None
+        path = Path(name).expanduser()
+        path.stat()
+    except FileNotFoundError:
+        return path
+    except (OSError, ValueError, RuntimeError, TypeError):
+        return None
+    return path
+
+
+def require_known(name: str | Path) -> None:
+    """Refuse a name that means neither a module nor a composition, with the closest names of both.
+
+    Raises
+    ------
+    UnknownNameError
+    """
+    place = _place(name)
+    if str(name) in (*module_names(), *_composition_folders()) or (place is not None and place.exists()):
+        return
+    known = (*module_names(), *composition_names())
+    raise unknown_name("module or composition", str(name), known, "the catalog, and no folder has this path")
 
 
 def module_title(name: str) -> str:

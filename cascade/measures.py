@@ -210,6 +210,16 @@ class Variables:
         return array
 
 
+LONGEST = 2_000
+"""Characters of an expression; Python's own reader gives up at some thousand operators."""
+
+
+def _product(first: Any, second: Any) -> Any:
+    if any(isinstance(each, (str, bytes, list, tuple)) for each in (first, second)):
+        raise TypeError("only numbers and curves can be multiplied")
+    return first * second
+
+
 def evaluate(expression: str, names: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]]) -> Any:
     """Evaluate an expression over experiments: arithmetic, the measures, and nothing else.
 
@@ -229,20 +239,25 @@ def evaluate(expression: str, names: Mapping[str, Any], functions: Mapping[str, 
     """
     import simpleeval
 
+    if len(expression) > LONGEST:
+        raise AnalysisError(f"an expression of {len(expression)} characters; the limit is {LONGEST}")
     # The evaluator's own product and sum ask numbers for their length; powers stay guarded.
-    operators = {**simpleeval.DEFAULT_OPERATORS, ast.Mult: operator.mul, ast.Add: operator.add}
+    operators = {**simpleeval.DEFAULT_OPERATORS, ast.Mult: _product, ast.Add: operator.add}
     evaluator = simpleeval.SimpleEval(operators, {**MEASURES, **functions}, {**UNITS_OF_TIME, **names})
     try:
         return evaluator.eval(expression)
     except CascadeError as error:
         raise AnalysisError(f"{expression!r}: {error}") from None
-    except (simpleeval.InvalidExpression, SyntaxError, TypeError, ValueError, AttributeError) as error:
+    except (simpleeval.InvalidExpression, SyntaxError, TypeError, ValueError, AttributeError, LookupError, MemoryError,
+            ArithmeticError, RecursionError) as error:  # fmt: skip
         raise AnalysisError(f"{expression!r} cannot be evaluated: {error}") from None
 
 
 def evaluate_number(expression: str, names: Mapping[str, Any], functions: Mapping[str, Callable[..., Any]]) -> float:
     """Evaluate an expression that must give one number (NaN if the curve never does what is asked)."""
     value = evaluate(expression, names, functions)
+    if not isinstance(value, (int, float, np.ndarray, np.generic)) and not hasattr(value, "dims"):
+        raise AnalysisError(f"{expression!r} gives {str(value)[:80]!r}, which is no number")
     if np.size(value) != 1:
         dims = getattr(value, "dims", np.shape(value))
         raise AnalysisError(f"{expression!r} gives {np.size(value)} numbers over {dims}, not one; pick() one")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, cast
 
+from cascade._tables import is_number, require_whole
 from cascade.endpoints_time import hazard_since_surgery
 from cascade.errors import AnalysisError
 from cascade.specs import Model
@@ -58,8 +58,7 @@ def population_risk(
 
     spread = _spread(sigma)
     hazard, before = _hazards(source)
-    if nodes < 2:
-        raise AnalysisError(f"nodes is {nodes}; give at least 2")
+    require_whole("nodes", nodes, 2, 1_000)
     grid, weight = np.polynomial.hermite_e.hermegauss(nodes)
     free, overt, whole = (xr.zeros_like(hazard) * spread for _ in range(3))
     for position, share in zip(grid, weight / weight.sum(), strict=True):
@@ -77,7 +76,7 @@ def population_risk(
 def _spread(sigma: float | xr.DataArray | Model) -> float | xr.DataArray:
     if isinstance(sigma, Model):
         return sigma.parameter(SIGMA).nominal
-    if isinstance(sigma, (int, float)) and not (math.isfinite(sigma) and sigma >= 0):
+    if not hasattr(sigma, "dims") and not (is_number(sigma) and sigma >= 0):
         raise AnalysisError(f"sigma is {sigma!r}; give a finite number of at least 0")
     return sigma
 
@@ -87,7 +86,11 @@ def _hazards(source: xr.Dataset | xr.DataArray) -> tuple[xr.DataArray, xr.DataAr
     import xarray as xr
 
     if isinstance(source, xr.DataArray):
+        if (source < 0).any():
+            raise AnalysisError("the hazard is negative somewhere; give a cumulative hazard, which is 0 or more")
         return source.drop_vars("reason", errors="ignore"), 0.0
+    if not isinstance(source, xr.Dataset):
+        raise AnalysisError(f"the source is {str(source)[:80]!r}; give a Dataset of simulate(), or a cumulative hazard")
     for name in ("endpoints__h_since_surgery", "endpoints__h_at_surgery", "primary_tumor__t_surgery"):
         if name not in source:
             raise AnalysisError(f"the risk of a population needs {name}, which the dataset does not hold; record it")

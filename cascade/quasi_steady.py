@@ -45,6 +45,10 @@ def quasi_steady(module: Module, states: Iterable[str]) -> Module:
     CompositionError
         With every state that cannot be replaced, and why.
     """
+    if not isinstance(module, Module) or isinstance(states, str):
+        raise CompositionError(
+            f"quasi_steady() was given {str(module)[:80]!r} and {states!r}; give a Module and a list of its states"
+        )
     chosen = tuple(dict.fromkeys(states))
     return replace(module, sbml=_reduced(module.sbml, module.name, chosen)) if chosen else module
 

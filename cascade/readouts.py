@@ -54,6 +54,8 @@ def readout(dataset: xr.Dataset, name: str) -> xr.DataArray:
     >>> float(cascade.readout(runs, "p_overt_5y"))
     >>> cascade.readout(runs, "p_first_site").to_series()
     """
+    if not hasattr(dataset, "data_vars"):
+        raise AnalysisError(f"readout() was given {str(dataset)[:80]!r}; give the Dataset that simulate() returned")
     spec = find_readout(name)
     missing = [need for need in spec.needs if not any(fnmatchcase(str(have), need) for have in dataset.data_vars)]
     if missing:
@@ -69,6 +71,8 @@ def readout(dataset: xr.Dataset, name: str) -> xr.DataArray:
 
 def find_readout(name: str) -> Readout:
     """Return the specification of a readout, or raise an error that lists the names."""
+    if not isinstance(name, str):
+        raise unknown_name("readout", name, NAMED, "the readouts")
     if name in NAMED:
         return NAMED[name]
     kind, _, variable = name.partition(":")
@@ -204,6 +208,8 @@ def _one_of(spec: Readout, label: str) -> Readout:
 def _of_variable(kind: str, variable: str) -> Readout:
     def compute(dataset: xr.Dataset) -> xr.DataArray:
         values = dataset[variable]
+        if values.dtype.kind not in "fiub":
+            raise AnalysisError(f"readout '{kind}:{variable}': {variable!r} holds no numbers; name a variable")
         return last(values) if kind == "final" or "time" not in values.dims else values.max("time", skipna=False)
 
     words = "value at the end" if kind == "final" else "largest value"

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cascade._canonical import Symbol, canonicalize, symbol_table
 from cascade._plan import Plan, job_of
+from cascade._tables import is_number
 from cascade._values import broadcast, checked_values, flat_id
 from cascade.engine import OK, Job, Run
 from cascade.ensemble import check_workers, run_all
 from cascade.errors import ValueSettingError
-from cascade.specs import Model, Solver
+from cascade.specs import Model, Solver, require_model
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -29,6 +30,9 @@ DAYS_PER_YEAR = 365.25
 
 MAX_ROWS = 1_000_000
 """Output rows that one run may have."""
+
+LEAST_DAYS, MOST_DAYS = 1e-12, 1e12
+"""Shortest and longest simulation: rows between which time still differs, whatever the solver does with it."""
 
 MAX_NUMBERS = 500_000_000
 """Numbers that one result may hold (4 GB)."""
@@ -95,9 +99,8 @@ def simulate(
     -----
     Costs about 0.1 to 1 s to compile a model and 1 to 100 ms per run.
     """
-    check_workers(workers)
-    asked = planned(model, values or {}, record, (days, years), points, solver)
-    _check_size(asked.plan.runs, points, len(asked.symbols))
+    check_workers(workers, executor)
+    asked = planned(model, {} if values is None else values, record, (days, years), points, solver, whole=True)
     data, status, rung = _run(asked.plan, len(asked.symbols), workers, executor, progress)
     dataset = _dataset(asked, data, status, rung)
     dataset.attrs = asked.attrs
@@ -121,10 +124,16 @@ def planned(
     length: tuple[float | None, float | None],
     points: int,
     solver: Solver | None,
+    *,
+    whole: bool = False,
 ) -> Asked:
-    """Check everything about a request before anything runs; `length` is in days or in years."""
-    if not isinstance(model, Model):
-        raise ValueSettingError(f"simulate() was given {model!r}; give a Model, made by compose()")
+    """Check everything about a request before anything runs; `length` is in days or in years.
+
+    `whole`: all rows of all runs will be kept in memory.
+    """
+    require_model(model, "simulate")
+    if solver is not None and not isinstance(solver, Solver):
+        raise ValueSettingError(f"solver is {solver!r}; give a Solver, or leave it out")
     solver = solver or Solver()
     duration = _duration(*length)
     _check_points(points)
@@ -133,6 +142,7 @@ def planned(
     keys, arrays = checked_values(model, symbols, values)
     sample, columns = broadcast(keys, arrays)
     _check_names(sample, recorded)
+    _check_size(sample.size, *((points, len(recorded)) if whole else (1, 1)))
     plan = Plan(model.flat, recorded, keys, columns, (duration, points, solver))
     attrs = provenance(model, solver, values) | _values_used(keys, arrays, plan)
     return Asked(plan=plan, sample=sample, symbols=tuple(symbols[name] for name in recorded), attrs=attrs)
@@ -142,11 +152,14 @@ def _duration(days: float | None, years: float | None) -> float:
     if (days is None) == (years is None):
         raise ValueSettingError("give the length of the simulation once: days=... or years=...")
     given, name = (days, "days") if days is not None else (years, "years")
-    if isinstance(given, bool) or not isinstance(given, (int, float, np.integer, np.floating)):
+    if isinstance(given, bool) or not isinstance(given, Real):
         raise ValueSettingError(f"{name} is {given!r}; give a number")
-    if not (math.isfinite(given) and given > 0):
+    if not (is_number(given) and given > 0):
         raise ValueSettingError(f"{name} is {given!r}; give a finite number above 0")
-    return float(given) * (1.0 if days is not None else DAYS_PER_YEAR)
+    length = float(given) * (1.0 if days is not None else DAYS_PER_YEAR)
+    if not LEAST_DAYS <= length <= MOST_DAYS:
+        raise ValueSettingError(f"{name} is {given!r}; give {LEAST_DAYS:g} to {MOST_DAYS:g} days")
+    return length
 
 
 def _check_points(points: int) -> None:
@@ -177,6 +190,8 @@ def _check_size(runs: int, points: int, recorded: int) -> None:
 def _recorded(model: Model, symbols: Mapping[str, Symbol], record: Sequence[str] | None) -> tuple[str, ...]:
     if record is None:
         return tuple(s.id for s in symbols.values() if s.kind == "species" or s.role not in ("constant", "rate"))
+    if not isinstance(record, Iterable):
+        raise ValueSettingError(f"record is {record!r}; give a list of names")
     if isinstance(record, str):
         raise ValueSettingError(f"record is the text {record!r}; give a list of names, record=[{record!r}]")
     chosen = tuple(dict.fromkeys(flat_id(model, symbols, name) for name in record))

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
+from cascade._tables import is_number
 from cascade.errors import TableError, ValueSettingError, unknown_name
 
 Evidence = Literal["measured", "fitted", "inferred", "assumed"]
@@ -231,8 +232,26 @@ class Model:
         return model_html(self)
 
 
+def require_model(model: object, verb: str) -> None:
+    """Refuse what is no model, before a verb looks into it.
+
+    Raises
+    ------
+    ValueSettingError
+    """
+    if not isinstance(model, Model):
+        raise ValueSettingError(f"{verb}() was given {str(model)[:80]!r}; give a Model, made by compose()")
+
+
 def _restore_model(state: dict[str, object]) -> Model:
     return Model(**state)  # type: ignore[arg-type]
+
+
+LOOSEST = 0.1
+"""Largest relative tolerance."""
+
+MOST_STEPS = 100_000_000
+"""Largest number of steps between two rows; CVODE counts in 32 bits, and a retry takes ten times as many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -260,8 +279,17 @@ class Solver:
     def __post_init__(self) -> None:
         for name in ("relative_tolerance", "absolute_tolerance", "maximum_steps", "time_limit"):
             value = getattr(self, name)
-            if not (math.isfinite(value) and value > 0):
+            if not (is_number(value) and value > 0):
                 raise ValueSettingError(f"solver setting {name} is {value!r}; give a finite number above 0")
+        if self.relative_tolerance > LOOSEST:
+            raise ValueSettingError(
+                f"solver setting relative_tolerance is {self.relative_tolerance:g}; with more than {LOOSEST:g} nothing"
+                " that comes out is a solution"
+            )
+        if self.maximum_steps != int(self.maximum_steps) or self.maximum_steps > MOST_STEPS:
+            raise ValueSettingError(
+                f"solver setting maximum_steps is {self.maximum_steps!r}; give a whole number up to {MOST_STEPS}"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

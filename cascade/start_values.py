@@ -33,7 +33,7 @@ def with_start(module: Module, values: Mapping[str, float]) -> Module:
     UnknownNameError
         If the module has no such state.
     CompositionError
-        If a rule computes it, so that it has no start of its own.
+        If a rule computes it, so that it has no start of its own, or a species would start below 0.
     """
     if not values:
         return module
@@ -44,6 +44,8 @@ def with_start(module: Module, values: Mapping[str, float]) -> Module:
     for name, value in values.items():
         if name not in known:
             raise unknown_name("state", name, known, f"module {module.name!r}")
+        if model.getSpecies(name) is not None and value < 0:
+            raise CompositionError(f"start of {module.name}.{name} is {value:g}, which is negative; give 0 or more")
         if model.getAssignmentRuleByVariable(name) is not None:
             raise CompositionError(f"start of {module.name}.{name}: a rule computes it; leave it out")
         _set(model, name, value)

@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cascade._tables import is_number, require_whole
 from cascade.arms import Window, WindowSpec, beyond, windows_of
 from cascade.effects import Study, also_effects, dose_effects, opposite_effects, organ_effects
 from cascade.endpoints import DAYS_PER_YEAR
@@ -18,7 +19,8 @@ from cascade.ranking import Outcomes, rank_outcomes
 from cascade.readouts import resolve_readout
 from cascade.screening import Runs, screen, total_indices
 from cascade.sensitivity import uncertain
-from cascade.specs import Model, Parameter, Solver
+from cascade.sensitivity.priors import MOST_SAMPLES
+from cascade.specs import Model, Parameter, Solver, require_model
 from cascade.study import BY_ORGAN, Told, arms_of, run_study, sampled_patients, told_of
 from cascade.target_table import Signs, Target, read_targets, resolve_acts
 
@@ -133,7 +135,12 @@ def rank_targets(
     Cost: at most (samples + 1) x (targets x (windows + doses + 1) + 1) + assumed_pairs x (10 + 1)
     + total_samples + morris_trajectories x (parameters + 1) runs, or (modules + 1) with `morris_groups`.
     """
+    require_model(model, "rank_targets")
+    if not isinstance(doses, Sequence):
+        raise AnalysisError(f"doses is {doses!r}; give a list of fractions")
     _check_numbers((fraction, *doses, *(() if opposite is None else (opposite,))), samples, morris_trajectories)
+    require_whole("assumed_pairs", assumed_pairs, 0, MOST_SAMPLES)
+    require_whole("total_samples", total_samples, 0, MOST_SAMPLES)
     name = resolve_readout(readout, model)
     chosen, missing = _resolve(model, targets)
     when = windows_of(model, window, windows)
@@ -250,10 +257,12 @@ def _ranking(study: Study, told: Told, targets: list[Target], windows: list[Wind
 
 def _check_numbers(fractions: Sequence[float], samples: int, morris_trajectories: int) -> None:
     for fraction in fractions:
-        if not 0 < fraction <= 1:
+        if not (is_number(fraction) and 0 < fraction <= 1):
             raise AnalysisError(f"fraction is {fraction!r}; give a share above 0 and at most 1 (0.9 blocks 90 %)")
+    require_whole("samples", samples, 0, MOST_SAMPLES)
     if samples < 10:
         raise AnalysisError(f"samples is {samples}; a ranking needs at least 10 patients, better 50 or more")
+    require_whole("morris_trajectories", morris_trajectories, 0, MOST_SAMPLES)
     if morris_trajectories == 1 or morris_trajectories < 0:
         raise AnalysisError(f"morris_trajectories is {morris_trajectories}; give 0 (none) or at least 2")
 
@@ -261,9 +270,11 @@ def _check_numbers(fractions: Sequence[float], samples: int, morris_trajectories
 def _resolve(model: Model, targets: Sequence[str | Target] | None) -> tuple[dict[Target, Signs], list[str]]:
     """Return targets with the constants on which they act, and the names of targets that the model does not have."""
     table = {} if targets and all(isinstance(t, Target) for t in targets) else {t.target: t for t in read_targets()}
+    if isinstance(targets, str):
+        raise AnalysisError(f"targets is the text {targets!r}; give a list, targets=[{targets!r}]")
     wanted: list[Target] = []
     for entry in table.values() if targets is None else targets:
-        if isinstance(entry, str) and entry not in table:
+        if not isinstance(entry, Target) and entry not in table:
             raise unknown_name("target", entry, table, "the table of targets")
         wanted.append(table[entry] if isinstance(entry, str) else entry)
     double = sorted(name for name, count in Counter(t.target for t in wanted).items() if count > 1)

@@ -192,6 +192,8 @@ def _parse(text: str, name: str) -> nodes.Template:
         raise ModuleError(f"{name}, line {error.lineno}: the template cannot be read: {error.message}") from error
     except RecursionError:
         raise ModuleError(f"{name}: the template cannot be read: it is nested too deeply") from None
+    except ValueError as error:  # an integer of thousands of digits
+        raise ModuleError(f"{name}: the template cannot be read: {error}") from None
     for node in [tree, *tree.find_all(nodes.Node)]:
         if type(node).__name__ not in (*_TEXT, *_FLOW, *_ARITHMETIC) or _is_foreign(node):
             raise ModuleError(

@@ -6,19 +6,19 @@ target survives, because it is multiplied and never overwritten.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from numbers import Real
 
 import libsbml
-import numpy as np
 
 from cascade import _sbml
 from cascade._canonical import Symbol, symbol_table
 from cascade._multiply import multiply
+from cascade._tables import is_number
 from cascade._values import check_own
 from cascade.errors import ValueSettingError, unknown_name
-from cascade.specs import Intervention, Model, Parameter
+from cascade.specs import Intervention, Model, Parameter, require_model
 
 _SBO_PARAMETER = 2  # quantitative systems description parameter
 _SBO_TIME = 346  # temporal measure
@@ -91,9 +91,9 @@ def activate(
 
 
 def _number(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+    if isinstance(value, bool) or not isinstance(value, Real):
         raise ValueSettingError(f"{name} is {value!r}; give a number")
-    if not math.isfinite(value):
+    if not is_number(value):
         raise ValueSettingError(f"{name} is {value!r}; give a finite number")
     return float(value)
 
@@ -135,6 +135,12 @@ def treat(model: Model, *interventions: Intervention) -> Model:
     ValueSettingError
         If the target cannot be treated: a species, a compartment, or something that nothing uses.
     """
+    require_model(model, "treat")
+    for each in interventions:
+        if not isinstance(each, Intervention):
+            raise ValueSettingError(
+                f"treat() was given {each!r}; give what inhibit() and activate() return, one by one"
+            )
     if not interventions:
         return model
     document = _sbml.read_document(model.flat, model.name)
@@ -176,8 +182,8 @@ def _names(model: libsbml.Model, target: str) -> _Names:
 
 
 def _find(model: Model, symbols: Mapping[str, Symbol], name: str, kind: str) -> Symbol:
-    flat = model.ids.get(name, name)
-    if flat not in symbols:
+    flat = model.ids.get(name, name) if isinstance(name, str) else None
+    if flat is None or flat not in symbols:
         raise unknown_name(kind, name, [*model.ids, *symbols], f"model {model.name!r}")
     return symbols[flat]
 

@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cascade._progress import progress_bar
-from cascade.catalogue import composition_folder, is_module, load_composition, load_module, module_folder
+from cascade.catalogue import (
+    composition_folder,
+    is_module,
+    load_composition,
+    load_module,
+    module_folder,
+    require_known,
+)
 from cascade.compose import compose
 from cascade.errors import CascadeError, unknown_name
 from cascade.evidence import count_evidence
@@ -148,6 +155,7 @@ def validate(
     --------
     >>> cascade.validate("tgf_beta").passed
     """
+    require_known(name)
     folder = module_folder(name) if is_module(name) else composition_folder(name)
     if not (folder / "evidence.tsv").is_file():
         raise CascadeError(f"{folder.name} has no evidence.tsv: no published facts to compare with; see README")

@@ -10,11 +10,12 @@ import numpy as np
 from cascade._coalitions import ORDERS, Split
 from cascade._split import TOLERANCE, Study
 from cascade._stages import STAGES
+from cascade._tables import is_number
 from cascade.endpoints import SURGERY
 from cascade.errors import AnalysisError, unknown_name
 from cascade.evaluate import time_grid
 from cascade.readouts import find_readout
-from cascade.specs import Intervention, Model, Solver
+from cascade.specs import Intervention, Model, Solver, require_model
 from cascade.target_table import Target, read_targets, resolve_acts
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def waterfall(
     >>> why = waterfall(model, drug)
     >>> why["log_hazard_ratio"].to_series()
     """
+    require_model(model, "waterfall")
     if order not in ORDERS:
         raise AnalysisError(f"order is {order!r}; give one of {', '.join(ORDERS)}")
     named, hazard = _named(treatments), _hazard_of(readout)
@@ -145,11 +147,14 @@ def target_treatments(
     AnalysisError
         If a target that was asked for does not act on the model.
     """
+    require_model(model, "target_treatments")
+    if not (is_number(fraction) and 0 < fraction <= 1):
+        raise AnalysisError(f"fraction is {fraction!r}; give a share above 0 and at most 1 (0.9 blocks 90 %)")
     start, stop, origin = _times(model, window)
     table = {target.target: target for target in read_targets()}
     found: dict[str, tuple[Intervention, ...]] = {}
     for entry in table.values() if targets is None else targets:
-        if isinstance(entry, str) and entry not in table:
+        if not isinstance(entry, Target) and entry not in table:
             raise unknown_name("target", entry, table, "the table of targets")
         target = table[entry] if isinstance(entry, str) else entry
         acts = resolve_acts(target, model)
@@ -180,14 +185,19 @@ def _times(model: Model, window: Window | None) -> tuple[float, float | None, st
         if window not in known:
             raise unknown_name("window", window, known, f"model {model.name!r} (or give start and stop in days)")
         return known[window]
-    if len(window) not in (2, 3):
+    if not (isinstance(window, Sequence) and len(window) in (2, 3)):
         raise AnalysisError(f"window is {window!r}; give a name, (start, stop) or (start, stop, origin)")
-    return float(window[0]), window[1], model.id(window[2]) if len(window) == 3 else None
+    start, stop = window[0], window[1]
+    if not (is_number(start) and (stop is None or (is_number(stop) and stop > start))):
+        raise AnalysisError(f"window is {window!r}; give finite days, the stop after the start or None")
+    return float(start), stop, model.id(window[2]) if len(window) == 3 else None
 
 
 def _named(treatments: Treatment | Mapping[str, Treatment]) -> dict[str, tuple[Intervention, ...]]:
     if isinstance(treatments, Intervention):
         treatments = {treatments.label or treatments.target: treatments}
+    if not isinstance(treatments, Mapping | Sequence) or isinstance(treatments, str):
+        raise AnalysisError(f"treatments is {treatments!r}; give what inhibit() and activate() return")
     if not isinstance(treatments, Mapping):
         treatments = {" + ".join(each.label or each.target for each in treatments): tuple(treatments)}
     named = {name: (given,) if isinstance(given, Intervention) else tuple(given) for name, given in treatments.items()}

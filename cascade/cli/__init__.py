@@ -8,7 +8,7 @@ from typing import Any
 
 import typer
 
-from cascade.cli import _analysis, _export, _models, _ranking, _runs, _validation
+from cascade.cli import _analysis, _certify, _export, _models, _own, _ranking, _runs, _validation
 from cascade.errors import CascadeError, CascadeWarning
 
 __all__ = ["app", "main"]
@@ -23,11 +23,11 @@ app = typer.Typer(
     epilog="NAME is a shipped module or composition (`cascade list`) or the path of a folder of your own.",
 )
 # In the order of the help. Older versions of typer cannot `add_typer` without a name.
-for _part in (_models, _validation, _runs, _ranking, _analysis, _export):
+for _part in (_models, _validation, _runs, _ranking, _analysis, _export, _certify, _own):
     app.registered_commands += _part.commands.registered_commands
 
 
-def _show(message: Warning | str, category: type[Warning], *where: Any) -> None:
+def _show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
     """Print a warning as one line; those of other libraries are not for the user of a command."""
     if issubclass(category, CascadeWarning):
         typer.echo(f"cascade: {message}", err=True)

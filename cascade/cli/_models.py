@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 import cascade
-from cascade.cli._options import Index, Json, Name, Structure, index_sets, say, structure_options
+from cascade.cli._options import Index, Json, Name, Structure, index_sets, model_of, say, structure_options
 from cascade.errors import CascadeError
+
+if TYPE_CHECKING:
+    from cascade.specs import Model
 
 commands = typer.Typer()
 
@@ -58,12 +62,17 @@ def show(name: Name, index: Index = None, structure: Structure = None, as_json: 
 
 @commands.command(
     epilog="Examples: `cascade check`, `cascade check breast`, `cascade check ./my_module --json`, "
-    "`cascade check breast --index organ=bone,lung,liver --structure lesions.n_classes=16`"
+    "`cascade check breast --index organ=bone,lung,liver --structure lesions.n_classes=16`, "
+    "`cascade check breast --portable`, `cascade check model.xml --portable`"
 )
 def check(
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", help="Shipped name or path; everything if left out.")
+        str | None,
+        typer.Argument(metavar="[NAME]", help="Shipped name or path; with --portable also an SBML file; all without."),
     ] = None,
+    portable: Annotated[
+        bool, typer.Option("--portable", help="Instead name what other tools refuse, ignore or compute wrongly.")
+    ] = False,
     index: Index = None,
     structure: Structure = None,
     as_json: Json = False,
@@ -73,7 +82,10 @@ def check(
 
     if (index or structure) and name is None:
         raise CascadeError("--index and --structure change one model; say which: cascade check NAME --index ...")
-    names = [name] if name else [*cascade.module_names(), *cascade.composition_names()]
+    if portable:
+        _check_portable(name, index, structure, as_json)
+        return
+    names = [name] if name is not None else [*cascade.module_names(), *cascade.composition_names()]
     reports = [cascade.check(each, index_sets(index), structure_options(structure)) for each in names]
     if as_json:
         rows = [asdict(report) | {"ok": report.ok} for report in reports]
@@ -88,6 +100,36 @@ def check(
             typer.echo("  " + "; ".join(f"{share:.0%} {grade}" for grade, share in report.grades.items()))
     if not all(report.ok for report in reports):
         raise typer.Exit(1)
+
+
+def _check_portable(name: str | None, index: list[str] | None, structure: list[str] | None, as_json: bool) -> None:
+    """Judge models, or an SBML file of a stranger, by the portable profile."""
+    from dataclasses import asdict
+
+    from cascade.portable import check_portable
+
+    names = [name] if name is not None else [*cascade.module_names(), *cascade.composition_names()]
+    found = {each: check_portable(_portable_text(each, index, structure)) for each in names}
+    if as_json:
+        rows = [{"name": each, "issues": [asdict(issue) for issue in issues]} for each, issues in found.items()]
+        typer.echo(json.dumps(rows if name is None else rows[0], indent=2))
+    else:
+        for each, issues in found.items():
+            for issue in issues:
+                typer.echo(str(issue))
+            typer.echo(f"{each}: {f'{len(issues)} findings' if issues else 'portable'}")
+    if any(issue.severity == "error" for issues in found.values() for issue in issues):
+        raise typer.Exit(1)
+
+
+def _portable_text(name: str, index: list[str] | None, structure: list[str] | None) -> Model | str:
+    path = Path(name)
+    if path.suffix in (".xml", ".sbml") and not path.is_dir():
+        from cascade.opening import open_sbml
+
+        opened = open_sbml(path)
+        return opened.hierarchical or opened.flat
+    return model_of(name, index, structure)
 
 
 @commands.command(epilog="Examples: `cascade build`, `cascade build tgf_beta`, `cascade build ./my_module`")

@@ -7,12 +7,16 @@ from collections.abc import Iterable
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from cascade._tables import require_whole
 from cascade.errors import AnalysisError, TableError
 
 if TYPE_CHECKING:
     import numpy as np
 
     from cascade.specs import Model, Parameter
+
+MOST_SAMPLES = 1_000_000
+"""Draws at once."""
 
 PRIORS = ("log-normal", "log-uniform", "uniform", "normal")
 
@@ -145,6 +149,5 @@ def sample(parameters: Iterable[Parameter], samples: int, seed: int) -> dict[str
     dict of str to numpy.ndarray
         `samples` values of each parameter by its id.
     """
-    if samples < 1:
-        raise AnalysisError(f"samples is {samples}; draw at least 1")
+    require_whole("samples", samples, 1, MOST_SAMPLES)
     return {p.id: from_quantile(p, stream(p.id, seed).random(samples)) for p in parameters}
