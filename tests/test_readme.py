@@ -70,6 +70,10 @@ def test_every_command_of_the_readme_exists():
         "combine",
         "gene",
         "sensitivity",
+        "certify",
+        "names",
+        "results",
+        "import",
     }
     for name in named:
         result = CliRunner().invoke(app, [name, "--help"])

@@ -81,7 +81,12 @@ def changed(question: tuple[str, str, bytes]) -> str:
             said.append(tried(verb))
         if file.endswith(".xml"):
             text = data.decode(errors="replace")
-            said.append(tried(lambda: faults(cascade.compose(replace(sound, sbml=text)))))
+            hurt = replace(sound, sbml=text)
+            said.append(tried(lambda: faults(cascade.compose(hurt))))
+            if name in STRUCTURE:
+                whole = cascade.load_composition(make_composition(place, {"down.c_in": "up.c_a"}))
+                parts = {key: hurt if each.name == name else each for key, each in whole.instances.items()}
+                said.append(tried(lambda: faults(cascade.compose(replace(whole, instances=parts)))))
     return said[-1]
 
 
