@@ -138,7 +138,7 @@ def precheck(text: str, where: str) -> None:
 def _well_formed(where: str) -> Iterator[None]:
     try:
         yield
-    except (expat.ExpatError, ValueError) as error:
+    except (expat.ExpatError, ValueError, LookupError) as error:  # LookupError: an unknown encoding
         raise SBMLError(f"{where}: not well-formed XML: {error}") from None
 
 

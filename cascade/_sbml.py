@@ -88,13 +88,12 @@ def _checked(text: str, where: str) -> tuple[Issue, ...]:
     fresh.setConsistencyChecks(libsbml.LIBSBML_CAT_UNITS_CONSISTENCY, False)
     fresh.checkConsistency()
     issues = _issues(fresh, where)
-    try:
-        return (*issues, *_unit_issues(fresh, where))
-    except SBMLError:
-        # what is too incomplete for a check of units is among the errors
-        if any(issue.severity == "error" for issue in issues):
-            return tuple(issues)
-        raise
+    if fresh.getModel() is None:
+        return tuple(issues) or (Issue(severity="error", where=where, what="the document holds no model"),)
+    # the check of units crashes on formulas of wrong shape, which are among the errors
+    if any(issue.severity == "error" for issue in issues):
+        return tuple(issues)
+    return (*issues, *_unit_issues(fresh, where))
 
 
 _CATEGORIES_BUT_UNITS = (
@@ -105,6 +104,24 @@ _CATEGORIES_BUT_UNITS = (
     libsbml.LIBSBML_CAT_OVERDETERMINED_MODEL,
     libsbml.LIBSBML_CAT_MODELING_PRACTICE,
 )
+
+
+@lru_cache(maxsize=256)
+def refuse_odd_math(text: str, where: str) -> None:
+    """Refuse a document with formulas of wrong shape: libSBML crashes when it checks the units of a whole around them.
+
+    Raises
+    ------
+    SBMLError
+    """
+    document = read_document(text, where)
+    plugin = document.getPlugin("comp")
+    if plugin is not None:
+        document.disablePackage(plugin.getURI(), plugin.getPrefix())
+    for category in (*_CATEGORIES_BUT_UNITS, libsbml.LIBSBML_CAT_UNITS_CONSISTENCY):
+        document.setConsistencyChecks(category, category == libsbml.LIBSBML_CAT_MATHML_CONSISTENCY)
+    document.checkConsistency()
+    _raise_on_errors(document, where)
 
 
 def _unit_issues(document: libsbml.SBMLDocument, where: str) -> list[Issue]:

@@ -138,7 +138,7 @@ class _Starts:
                 raise _UnknownError(name)
             self._open.add(name)
             try:
-                return eval(formula, {"__builtins__": {}, "np": np, "v": self})
+                return eval(formula, {"__builtins__": {}, "np": np, "v": self, "nan": np.nan, "inf": np.inf})
             finally:
                 self._open.discard(name)
         symbol = self._symbols.get(name)
@@ -223,7 +223,10 @@ def _text(node: libsbml.ASTNode) -> str:
 
 
 def _root(parts: list[str]) -> str:
-    return f"np.sqrt({parts[-1]})" if len(parts) == 1 or parts[0] == "2.0" else f"({parts[1]}**(1/{parts[0]}))"
+    if len(parts) == 1 or parts[0] == "2.0":
+        return f"np.sqrt({parts[-1]})"
+    # of plain floats Python makes complex numbers and errors
+    return f"np.power({parts[1]},1/np.asarray({parts[0]},np.float64),dtype=np.float64)"
 
 
 _SPECIAL: dict[int, Callable[[list[str]], str]] = {

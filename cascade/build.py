@@ -99,7 +99,7 @@ def _load_antimony(text: str, path: Path) -> _Source:
     antimony.clearPreviousLoads()
     try:
         if antimony.loadAntimonyString(text) < 0:
-            raise ModuleError(f"{path.name}: {antimony.getLastError()}")
+            raise ModuleError(f"{path.name}: {_last_error()}")
         name = path.stem
         if name not in antimony.getModuleNames():
             raise ModuleError(f"{path.name}: has no `model {name}(...)`; the model is named as its folder")
@@ -107,6 +107,15 @@ def _load_antimony(text: str, path: Path) -> _Source:
         return _Source(name=name, sbml=antimony.getSBMLString(name), ports=ports)
     finally:
         antimony.clearPreviousLoads()
+
+
+def _last_error() -> str:
+    import antimony
+
+    try:
+        return str(antimony.getLastError())
+    except UnicodeDecodeError:  # it quotes a part of a letter
+        return "cannot be read near a letter that is not ASCII; write ids in ASCII"
 
 
 _SILENT = re.compile(r'//[^\n]*|#[^\n]*|/\*.*?\*/|"""[\s\S]*?"""|```[\s\S]*?```|"[^"\n]*"', re.DOTALL)

@@ -67,6 +67,9 @@ def _single(module: Module) -> Model:
 
 
 def _composed(composition: Composition) -> Model:
+    for module in composition.instances.values():
+        _sbml.refuse_odd_math(module.sbml, module.name)
+        _require_ports(module)
     composition = _begun(_at_rest(composition))
     _check_names(composition)
     links = resolve(composition)
@@ -90,6 +93,22 @@ def _composed(composition: Composition) -> Model:
         bases=composition.bases,
         years=composition.years,
     )
+
+
+def _require_ports(module: Module) -> None:
+    """Refuse a module whose document lacks one of its ports: libSBML crashes when it flattens a join to it."""
+    lost = [port.id for port in module.ports if port.id not in _port_ids(module.sbml, module.name)]
+    if lost:
+        raise CompositionError(
+            f"module {module.name!r}: its SBML has no port {', '.join(map(repr, lost))}; load the module anew"
+        )
+
+
+@lru_cache(maxsize=256)
+def _port_ids(sbml: str, module: str) -> frozenset[str]:
+    document = _sbml.read_document(sbml, module)  # what it holds dies with it
+    plugin = document.getModel().getPlugin("comp")
+    return frozenset(port.getId() for port in plugin.getListOfPorts()) if plugin is not None else frozenset()
 
 
 def _at_rest(composition: Composition) -> Composition:

@@ -107,7 +107,15 @@ def _write(text: str, options: Mapping[str, object], name: str) -> str:
             if size > MOST_CHARACTERS:
                 raise ModuleError(f"{name}: the template writes more than {MOST_CHARACTERS} characters")
             parts.append(part)
-    except (jinja2.TemplateError, TypeError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
+    except (
+        jinja2.TemplateError,
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        LookupError,
+        NameError,
+        RecursionError,
+    ) as error:
         raise ModuleError(f"{name}: the template cannot be rendered: {error}") from error
     return "".join(parts)
 

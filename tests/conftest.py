@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import locale
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import settings
@@ -14,6 +15,14 @@ from cascade.specs import Model, Parameter
 # Shared machines are slow at times; a push is judged on the same examples each time.
 settings.register_profile("shared", deadline=None, derandomize="CI" in os.environ)
 settings.load_profile("shared")
+
+
+@pytest.fixture(autouse=True)
+def keep_locale() -> Iterator[None]:
+    """Take back what COPASI does to a process: its import sets the locale to C, so that files are read as ASCII."""
+    before = locale.setlocale(locale.LC_ALL)
+    yield
+    locale.setlocale(locale.LC_ALL, before)
 
 
 def sbml_of(text: str) -> str:

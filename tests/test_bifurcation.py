@@ -82,7 +82,7 @@ def test_what_has_no_steady_state_is_said(make_model):
     ("arguments", "error", "text"),
     [
         ({"lower": 1, "upper": -1}, ValueSettingError, "lower below upper"),
-        ({"points": 2}, ValueSettingError, "at least 3"),
+        ({"points": 2}, ValueSettingError, "from 3 to 100000"),
         ({"hold": 0}, ValueSettingError, "hold is 0"),
         ({"parameter": "q"}, UnknownNameError, "no symbol 'q'"),
         ({"parameter": "x"}, ValueSettingError, "no constant"),

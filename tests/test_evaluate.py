@@ -230,7 +230,7 @@ def test_a_run_without_end_is_stopped_in_the_worker_of_an_executor(make_model: M
     model = make_model(SLOW)
     values = {"s": xr.DataArray([0, 1, 0], dims="run"), "k": xr.DataArray([0.1, 0.1, 0.3], dims="run")}
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as executor:
-        solver = Solver(maximum_steps=10**9, time_limit=1.5)
+        solver = Solver(maximum_steps=10**8, time_limit=1.5)
         found = evaluate(model, values, ["final:x"], days=10, points=11, solver=solver, executor=executor)
     assert [str(text).split(" after")[0] for text in found["status"].values] == ["ok", "time limit: stopped", "ok"]
 

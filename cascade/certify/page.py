@@ -107,7 +107,7 @@ def _draw_times(axis: Axes, certificate: Certificate) -> None:
     axis.set_yscale("log")
     axis.set_xlabel(f"time ({certificate.time_unit})", fontsize=9)
     axis.set_ylabel("largest relative deviation", fontsize=9)
-    axis.legend(frameon=False, fontsize=8)
+    axis.legend(frameon=False, fontsize=8, ncols=3, loc="lower left", bbox_to_anchor=(0, 1.0), borderaxespad=0.2)
     clean(axis)
 
 

@@ -75,6 +75,7 @@ def changed(question: tuple[str, str, bytes]) -> str:
         if not path.exists():
             shutil.copytree(cascade.catalogue.module_folder(name), path)
         sound = cascade.load_module(path)
+        pair = cascade.load_composition(make_composition(place, {"down.c_in": "up.c_a"}))
         (path / file).write_bytes(data)
         said = []
         for verb in (lambda: cascade.check(path) and [], lambda: faults(cascade.compose(cascade.load_module(path)))):
@@ -83,10 +84,8 @@ def changed(question: tuple[str, str, bytes]) -> str:
             text = data.decode(errors="replace")
             hurt = replace(sound, sbml=text)
             said.append(tried(lambda: faults(cascade.compose(hurt))))
-            if name in STRUCTURE:
-                whole = cascade.load_composition(make_composition(place, {"down.c_in": "up.c_a"}))
-                parts = {key: hurt if each.name == name else each for key, each in whole.instances.items()}
-                said.append(tried(lambda: faults(cascade.compose(replace(whole, instances=parts)))))
+            parts = {key: hurt if each.name == name else each for key, each in pair.instances.items()}
+            said.append(tried(lambda: faults(cascade.compose(replace(pair, instances=parts)))))
     return said[-1]
 
 
