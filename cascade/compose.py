@@ -11,17 +11,16 @@ import libsbml
 
 from cascade import _sbml
 from cascade._parts import part_of
+from cascade._sound import RESERVED, check_modules, check_names
 from cascade.errors import CompositionError, SBMLError
 from cascade.hierarchy import signal, write_hierarchical
 from cascade.joins import Link, resolve, shares, token
 from cascade.quasi_steady import quasi_steady
 from cascade.specs import Composition, Model, Module, Parameter, Wire
 from cascade.start_values import with_start
-from cascade.units import same_unit
 
 _COMP = "http://www.sbml.org/sbml/level3/version1/comp/version1"
-_RESERVED = ("joined_", "input_", "value_")
-_TOP_NAME = re.compile(rf"\b(?:{'|'.join(_RESERVED)})\w+")
+_TOP_NAME = re.compile(rf"\b(?:{'|'.join(RESERVED)})\w+")
 
 
 def compose(source: Module | Composition) -> Model:
@@ -67,11 +66,9 @@ def _single(module: Module) -> Model:
 
 
 def _composed(composition: Composition) -> Model:
-    for module in composition.instances.values():
-        _sbml.refuse_odd_math(module.sbml, module.name)
-        _require_ports(module)
+    check_modules(composition)
     composition = _begun(_at_rest(composition))
-    _check_names(composition)
+    check_names(composition)
     links = resolve(composition)
     hierarchical = write_hierarchical(composition, links)
     flat = _flat(hierarchical, composition, links)
@@ -93,22 +90,6 @@ def _composed(composition: Composition) -> Model:
         bases=composition.bases,
         years=composition.years,
     )
-
-
-def _require_ports(module: Module) -> None:
-    """Refuse a module whose document lacks one of its ports: libSBML crashes when it flattens a join to it."""
-    lost = [port.id for port in module.ports if port.id not in _port_ids(module.sbml, module.name)]
-    if lost:
-        raise CompositionError(
-            f"module {module.name!r}: its SBML has no port {', '.join(map(repr, lost))}; load the module anew"
-        )
-
-
-@lru_cache(maxsize=256)
-def _port_ids(sbml: str, module: str) -> frozenset[str]:
-    document = _sbml.read_document(sbml, module)  # what it holds dies with it
-    plugin = document.getModel().getPlugin("comp")
-    return frozenset(port.getId() for port in plugin.getListOfPorts()) if plugin is not None else frozenset()
 
 
 def _at_rest(composition: Composition) -> Composition:
@@ -137,59 +118,6 @@ def _begun(composition: Composition) -> Composition:
 def _symbols(model: libsbml.Model) -> list[str]:
     lists = (model.getListOfSpecies(), model.getListOfParameters(), model.getListOfCompartments())
     return [element.getId() for elements in lists for element in elements]
-
-
-MAX_INSTANCES = 1_000
-"""Instances of a composition; libSBML takes a time that grows with their square, some minutes for these."""
-
-MAX_NAME = 100
-"""Characters of a name in a composition; the limit of an id is `_limits.MAX_ID`, and two names make one."""
-
-_ID = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-
-
-def _odd(name: str) -> str:
-    """Say why a name cannot stand in a composition, or nothing."""
-    if not _ID.fullmatch(name):
-        return "is no id; use lower snake case: letters, digits and single underscores"
-    if len(name) > MAX_NAME:
-        return f"has {len(name)} characters; the limit is {MAX_NAME}"
-    if "__" in name or name.startswith(_RESERVED):
-        return "is reserved; use snake case without double underscores"
-    return ""
-
-
-def _check_names(composition: Composition) -> None:
-    problems = []
-    if len(composition.instances) > MAX_INSTANCES:
-        raise CompositionError(
-            f"composition {composition.name!r} has {len(composition.instances)} instances; the limit is"
-            f" {MAX_INSTANCES}: give its index sets fewer members"
-        )
-    for name in (*composition.instances, *composition.groups):
-        if odd := _odd(name):
-            problems.append(f"instance name {name[:MAX_NAME]!r} {odd}")
-    if composition.name in composition.instances:
-        problems.append(f"instance name {composition.name!r} is that of the composition; rename one of them")
-    for name, row in composition.overrides.items():
-        instance, _, parameter = name.partition(".")
-        module = composition.instances.get(instance)
-        units = {own.id: own.unit for own in module.parameters} if module else {}
-        if module is None:
-            problems.append(f"value of {name!r}: no instance {instance!r}; known: {', '.join(composition.instances)}")
-        elif parameter not in units:
-            problems.append(f"value of {name!r}: module {module.name!r} has no parameter {parameter!r}")
-        elif not same_unit(row.unit, units[parameter]):
-            problems.append(f"value of {name!r} is in {row.unit}, but module {module.name!r} has {units[parameter]}")
-    for row in composition.parameters:
-        if odd := _odd(row.id):
-            problems.append(f"parameter id {row.id[:MAX_NAME]!r} {odd}")
-        elif _sbml.is_word(row.id):
-            problems.append(f"parameter id {row.id!r} is a constant in formulas; use another one")
-        elif row.id in composition.instances or row.id == composition.name:
-            problems.append(f"parameter id {row.id!r} is also the name of an instance or of the composition; rename it")
-    if problems:
-        raise CompositionError(f"composition {composition.name!r}:\n  " + "\n  ".join(problems))
 
 
 def _refuse(document: libsbml.SBMLDocument, where: str) -> None:

@@ -63,7 +63,11 @@ def test_the_command_says_the_same_in_a_process_of_its_own(name: str, tmp_path: 
     arguments = [part.replace("{}", str(tmp_path)) for part in case.command]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     done = subprocess.run(
-        [sys.executable, "-m", "cascade.cli", *arguments], capture_output=True, text=True, env=environment, timeout=LIMIT
+        [sys.executable, "-m", "cascade.cli", *arguments],
+        capture_output=True,
+        text=True,
+        env=environment,
+        timeout=LIMIT,
     )
     assert done.returncode == 2 and done.stdout == "" and done.stderr.startswith("cascade: "), done.stderr
     assert re.search(case.says, done.stderr) and "Traceback" not in done.stderr

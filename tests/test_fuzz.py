@@ -201,10 +201,13 @@ def file_of(name: str, file: str) -> bytes:
     return ((built() if name in STRUCTURE else module_folder(name).parent) / name / file).read_bytes()
 
 
-FILES = [(name, file) for name in ("source", "sink", "invasion") for file in (f"{name}.xml", "parameters.tsv", f"{name}.ant")]
+FILES = [
+    (name, file) for name in ("source", "sink", "invasion") for file in (f"{name}.xml", "parameters.tsv", f"{name}.ant")
+]
 TOML = (
-    b"title = 'pair'\nyears = 2\nshared = ['all']\n[index]\nmaker = ['one', 'two']\n[instances]\n'{maker}' = '../source'\n"
-    b"down = '../sink'\n[groups]\nall = ['{maker}']\n[joins]\n'down.c_in' = 'sum(all.c_a)'\n[start.source]\nc_a = 0.5\n"
+    b"title = 'pair'\nyears = 2\nshared = ['all']\n[index]\nmaker = ['one', 'two']\n"
+    b"[instances]\n'{maker}' = '../source'\ndown = '../sink'\n[groups]\nall = ['{maker}']\n[joins]\n'down.c_in' = 'sum(all.c_a)'\n"
+    b"[start.source]\nc_a = 0.5\n"
 )
 
 
@@ -240,5 +243,10 @@ def test_the_sound_files_run(child: Child) -> None:
     for name, file in FILES:
         assert child.ask("bad_input.fuzz:changed", (name, file, file_of(name, file)), LIMIT).value == "ran"
     assert child.ask("bad_input.fuzz:composition_file", TOML, LIMIT).value == "ran"
-    assert child.ask("bad_input.fuzz:composition", ({"i_0": "source", "i_1": "sink"}, {"i_1.c_in": "i_0.c_a"}), LIMIT).value == []
+    assert (
+        child.ask(
+            "bad_input.fuzz:composition", ({"i_0": "source", "i_1": "sink"}, {"i_1.c_in": "i_0.c_a"}), LIMIT
+        ).value
+        == []
+    )
     assert len(CLASSES) > 5 and ROWS

@@ -111,7 +111,7 @@ def serve() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
-    import cascade  # noqa: F401
+    import cascade
     import cascade.compose  # noqa: F401
 
     pickle.dump(Outcome("done"), sink)

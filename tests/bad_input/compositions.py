@@ -190,7 +190,9 @@ FILES = (
 )  # fmt: skip
 
 EVIDENCE = (
-    Case("Python in evidence", evidence("__import__('os').system('true')"), STATUS, "cannot be evaluated: .*__import__"),
+    Case(
+        "Python in evidence", evidence("__import__('os').system('true')"), STATUS, "cannot be evaluated: .*__import__"
+    ),
     Case("tower of powers", evidence("9**9**9**9"), STATUS, "cannot be evaluated"),
     Case("large shift", evidence("1 << 9999999999"), STATUS, "cannot be evaluated"),
     Case("class of a run", evidence("run.__class__"), STATUS, "__class__"),

@@ -105,17 +105,35 @@ BOMB = "".join(f"model m{n}()\n  A: m{n - 1}();\n  B: m{n - 1}();\nend\n" for n 
 
 SBML = (
     Case("malformed", sbml("<model", "<<model"), "SBMLError", r"source.xml: not well-formed XML: .*line \d+", RUN),
-    Case("truncated", changed("source.xml", lambda d: d[: len(d) // 2]), "SBMLError", "source.xml: not well-formed", RUN),
-    Case("empty", changed("source.xml", lambda d: b""), "SBMLError", "source.xml: not well-formed XML: no element", RUN),
-    Case("binary", changed("source.xml", lambda d: bytes(range(256)) * 9), "ModuleError", "not UTF-8 .*save it as", RUN),
+    Case(
+        "truncated", changed("source.xml", lambda d: d[: len(d) // 2]), "SBMLError", "source.xml: not well-formed", RUN
+    ),
+    Case(
+        "empty", changed("source.xml", lambda d: b""), "SBMLError", "source.xml: not well-formed XML: no element", RUN
+    ),
+    Case(
+        "binary", changed("source.xml", lambda d: bytes(range(256)) * 9), "ModuleError", "not UTF-8 .*save it as", RUN
+    ),
     Case("zeros", changed("source.xml", lambda d: bytes(4000)), "ModuleError", "source.xml: it holds a null byte", RUN),
-    Case("huge", changed("source.xml", lambda d: b" " * 60_000_000), "ModuleError", "60000000 bytes; the limit is 5000"),
-    Case("utf-16", changed("source.xml", lambda d: d.decode().encode("utf-16")), "ModuleError", "it is not UTF-8 text", RUN),
+    Case(
+        "huge", changed("source.xml", lambda d: b" " * 60_000_000), "ModuleError", "60000000 bytes; the limit is 5000"
+    ),
+    Case(
+        "utf-16",
+        changed("source.xml", lambda d: d.decode().encode("utf-16")),
+        "ModuleError",
+        "it is not UTF-8 text",
+        RUN,
+    ),
     Case("latin-1", changed("source.xml", lambda d: d.replace(b"<model", COMMENT)), "ModuleError", "not UTF-8 text"),
     Case("doctype", sbml("<sbml", "<!DOCTYPE x [<!ENTITY a 'b'>]><sbml"), "SBMLError", "has a DOCTYPE.*remove it", RUN),
     Case("deep math", sbml("<ci> v_make </ci>", DEEP), "SBMLError", "nested deeper than 500", RUN),
-    Case("long id", sbml('id="make"', f'id="{"m" * 300}"'), "SBMLError", "an id of 300 characters; the limit is 256", RUN),
-    Case("id with a blank", sbml('id="lose"', 'id="lo se"'), "SBMLError", r"source.xml, line \d+: \[libSBML 10310\]", RUN),
+    Case(
+        "long id", sbml('id="make"', f'id="{"m" * 300}"'), "SBMLError", "an id of 300 characters; the limit is 256", RUN
+    ),
+    Case(
+        "id with a blank", sbml('id="lose"', 'id="lo se"'), "SBMLError", r"source.xml, line \d+: \[libSBML 10310\]", RUN
+    ),
     Case("duplicate ids", sbml('id="lose"', 'id="make"'), "SBMLError", r"\[libSBML 10301\].*'make'", RUN),
     Case("no SBML", changed("source.xml", lambda d: b"<html/>"), "SBMLError", r"source.xml, line \d+: \[libSBML", RUN),
     Case("another level", sbml('version="2"', 'version="7"'), "SBMLError", "level and version", RUN),
@@ -124,7 +142,13 @@ SBML = (
     Case("unknown compartment", sbml('compartment="tissue"', 'compartment="no"'), "SBMLError", "20601.*'no'", RUN),
     Case("unknown unit", sbml('units="nM_per_day"', 'units="furlong"'), "ModuleError", "'v_make' differs between", RUN),
     Case("algebraic loop", sbml("<ci> ec50_a </ci>", "<ci> a_full </ci>"), "SBMLError", "20906.*a_full", RUN),
-    Case("port of nothing", sbml('comp:idRef="c_a"', 'comp:idRef="c_z"'), "ModuleError", "port 'c_a' refers to 'c_z'", RUN),
+    Case(
+        "port of nothing",
+        sbml('comp:idRef="c_a"', 'comp:idRef="c_z"'),
+        "ModuleError",
+        "port 'c_a' refers to 'c_z'",
+        RUN,
+    ),
     Case("value of another table", value("3"), "ModuleError", "'v_make' differs between.*run `cascade build", RUN),
     Case("unit of another table", table("nM_per_day", "uM_per_day"), "ModuleError", "'v_make' differs between", RUN),
 )
