@@ -206,8 +206,8 @@ FILES = [
 ]
 TOML = (
     b"title = 'pair'\nyears = 2\nshared = ['all']\n[index]\nmaker = ['one', 'two']\n"
-    b"[instances]\n'{maker}' = '../source'\ndown = '../sink'\n[groups]\nall = ['{maker}']\n[joins]\n'down.c_in' = 'sum(all.c_a)'\n"
-    b"[start.source]\nc_a = 0.5\n"
+    b"[instances]\n'{maker}' = '../source'\ndown = '../sink'\n[groups]\nall = ['{maker}']\n"
+    b"[joins]\n'down.c_in' = 'sum(all.c_a)'\n[start.source]\nc_a = 0.5\n"
 )
 
 
