@@ -3,6 +3,7 @@
 #   make test   sets up what it needs and runs the tests
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+CODE := cascade tests analyses docs
 
 .PHONY: rank setup test test-slow lint docs
 
@@ -18,8 +19,8 @@ setup: .venv/installed
 	touch $@
 
 lint: setup
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 

@@ -147,7 +147,13 @@ class _Reader:
         given = np.array([[float(value) for value in values.values()]])
         keys, rows = with_starts(model.flat, tuple(values), given)
         canonical = canonicalize(model.flat, keys)
-        self._runner: Any = load_roadrunner().RoadRunner(canonical.sbml)
+        with captured():
+            try:
+                self._runner: Any = load_roadrunner().RoadRunner(canonical.sbml)
+            except RuntimeError as error:
+                raise SimulationError(
+                    f"libRoadRunner cannot load the model: {error}; check it with cascade.check"
+                ) from None
         for name, value in zip(keys, rows[0], strict=True):
             self._runner.model[f"init({canonical.keys[name]})"] = float(value)
         self._runner.resetAll()

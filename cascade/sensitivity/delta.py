@@ -19,6 +19,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from cascade.sensitivity.given_data import analyze_sample, half_samples
+from cascade.sensitivity.salib import asking_salib
 
 if TYPE_CHECKING:
     import numpy as np
@@ -100,6 +101,7 @@ def normal_scores(y: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     return scores
 
 
+@asking_salib("delta")
 def _salib_deltas(x: np.ndarray, scores: np.ndarray) -> np.ndarray:
     import numpy as np
     from SALib.analyze.delta import calc_delta
@@ -162,6 +164,7 @@ def _kernels() -> np.ndarray:
     return np.asarray(kernel / kernel.sum(axis=-1, keepdims=True))
 
 
+@asking_salib("first-order shares")
 def first_order(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the correlation ratio of every column, corrected for the number of classes as an adjusted R2 is."""
     import numpy as np

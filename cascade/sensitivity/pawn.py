@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from cascade.errors import AnalysisError
 from cascade.sensitivity.given_data import WIDER, analyze_sample, half_samples
+from cascade.sensitivity.salib import asking_salib
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,6 +80,7 @@ def pawn_indices(
     return analyze_sample(design, output, one, method="pawn", indices=indices, minimum=minimum, noise=noise)
 
 
+@asking_salib("PAWN")
 def _salib_medians(x: np.ndarray, y: np.ndarray, slices: int) -> np.ndarray:
     """Let SALib compute the medians; it asks scipy for p values that may warn and that nobody reads."""
     import numpy as np

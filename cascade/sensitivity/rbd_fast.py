@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from cascade.sensitivity.correlation import refuse_correlated
 from cascade.sensitivity.given_data import analyze_sample, half_samples
+from cascade.sensitivity.salib import asking_salib
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,6 +62,7 @@ def rbd_fast_indices(
     return analyze_sample(design, output, one, method="rbd_fast", indices=indices, minimum=MINIMUM, noise=noise)
 
 
+@asking_salib("RBD-FAST")
 def _first_order(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     import numpy as np
     from SALib.analyze.rbd_fast import compute_first_order, permute_outputs, unskew_S1

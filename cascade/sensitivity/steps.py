@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cascade.errors import AnalysisError, unknown_name
 from cascade.sensitivity.design import Design, layout
 from cascade.sensitivity.priors import check_prior, stream
+from cascade.sensitivity.salib import asking_salib
 
 if TYPE_CHECKING:
     import numpy as np
@@ -142,6 +143,7 @@ def _radial(generator: np.random.Generator, size: int, sets: Mapping[str, tuple[
     return runs, [0] * len(sets), list(range(1, len(sets) + 1)), step
 
 
+@asking_salib("a trajectory of Morris")
 def _trajectory(generator: np.random.Generator, size: int, sets: Mapping[str, tuple[int, ...]]) -> tuple[Any, ...]:
     """The same on a trajectory of SALib."""
     import numpy as np
