@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cascade._canonical import Symbol, canonicalize, symbol_table
+from cascade._capture import captured
 from cascade._sbml import read_document
 from cascade._starts import with_starts
 from cascade.engine import load_roadrunner
-from cascade.errors import AnalysisError
+from cascade.errors import AnalysisError, SimulationError
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -84,7 +84,9 @@ def open_store(where: str | Path | None, results: Growing, resume: bool) -> Iter
     with told("use the store", path):
         _prepare(path, results, resume)
     with _locked(path):
-        yield Store(path)
+        with told("use the store", path):
+            store = Store(path)
+        yield store
 
 
 def _prepare(path: Path, results: Growing, resume: bool) -> None:

@@ -205,7 +205,13 @@ def _run(
 ) -> tuple[NDArray[np.float64], NDArray[np.object_], NDArray[np.int64]]:
     from cascade._progress import progress_bar
 
-    data = np.full((symbols, plan.runs, plan.job.points), np.nan)
+    try:
+        data = np.full((symbols, plan.runs, plan.job.points), np.nan)
+    except MemoryError:
+        raise ValueSettingError(
+            f"{plan.runs} runs x {plan.job.points} points x {symbols} symbols are more than this machine can hold: name"
+            " fewer symbols in record=[...], ask for fewer points, or split the study"
+        ) from None
     status = np.full(plan.runs, OK, dtype=object)
     rung = np.zeros(plan.runs, dtype=np.int64)
     with progress_bar("simulating", plan.runs, progress) as advance:

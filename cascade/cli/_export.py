@@ -42,13 +42,16 @@ def export(
     activate: Activate = None,
     start: Annotated[float, typer.Option(help="Day on which the treatment begins.")] = 0.0,
     stop: Annotated[float | None, typer.Option(help="Day on which it ends; never if left out.")] = None,
+    origin: Annotated[
+        str | None, typer.Option(metavar="ID", help="Count days from this one, such as primary_tumor.t_surgery.")
+    ] = None,
     index: Index = None,
     structure: Structure = None,
 ) -> None:
     """Write a model for other tools; the file is compared with the model before it takes its place."""
     drugs = [
-        *(cascade.inhibit(key, by, start, stop) for key, by in pairs_of(inhibit, "--inhibit").items()),
-        *(cascade.activate(key, by, start, stop) for key, by in pairs_of(activate, "--activate").items()),
+        *(cascade.inhibit(key, by, start, stop, origin) for key, by in pairs_of(inhibit, "--inhibit").items()),
+        *(cascade.activate(key, by, start, stop, origin) for key, by in pairs_of(activate, "--activate").items()),
     ]
     model = cascade.treat(model_of(name, index, structure), *drugs)
     kind: Any = format
