@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +233,9 @@ def test_an_interrupted_command_says_so_without_a_traceback(tmp_path: Path) -> N
     while not (tmp_path / "rank" / "runs" / "untreated.zarr").exists():
         assert process.poll() is None
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    for _ in range(20):  # as a person does: Python drops an interruption that meets a finalizer
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            _, errors = process.communicate(timeout=10)
+            break
     assert process.returncode == 130 and "Traceback" not in errors, errors

@@ -75,7 +75,7 @@ def judge_composition(child: Child, question: Any) -> None:
     assert found.kind == "refused" or not found.value, (question, found.value)
 
 
-@settings(FAST, max_examples=15)
+@settings(FAST, max_examples=10)
 @given(question=compositions())
 def test_random_compositions_run_or_are_refused(question: Any, child: Child) -> None:
     judge_composition(child, question)

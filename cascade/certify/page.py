@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cascade import _html
+from cascade._files import make_folder, write_text
 from cascade._style import COLORS, GREY, clean, embed, new_figure, render
 from cascade.certify.certificate import Apart, Certificate
 
@@ -34,15 +35,12 @@ def write_certificate(folder: str | Path, certificate: Certificate, text: str) -
     Path
         The page; it needs no network and no other file.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = make_folder(folder)
     name = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in certificate.name) or "model"
-    (folder / f"{name}.xml").write_text(text, encoding="utf-8")
+    write_text(folder / f"{name}.xml", text)
     data = json.dumps(certificate.to_json(), indent=2, allow_nan=False) + "\n"
-    (folder / "certificate.json").write_text(data, encoding="utf-8")
-    target = folder / "certificate.html"
-    target.write_text(render("certificate.html.j2", _context(certificate)), encoding="utf-8")
-    return target
+    write_text(folder / "certificate.json", data)
+    return write_text(folder / "certificate.html", render("certificate.html.j2", _context(certificate)))
 
 
 def _context(certificate: Certificate) -> dict[str, Any]:

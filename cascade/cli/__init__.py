@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import warnings
 from typing import Any
@@ -36,6 +37,7 @@ def _show(message: Warning | str, category: type[Warning], *where: Any, **more: 
 def main() -> None:
     """Run the command: what a user can mend is one line on stderr and exit code 2; no traceback."""
     warnings.showwarning = _show
+    logging.getLogger("asyncio").disabled = True  # after Ctrl-C it tells of the tasks of Zarr that were given up
     try:
         app()
     except CascadeError as error:

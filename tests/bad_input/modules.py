@@ -6,14 +6,15 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from folders import make_module
+from folders import make_composition, make_module
 
 import cascade
-from bad_input.case import Case, Door
+from bad_input.case import STATUS, Case, Door
 from cascade.build import build_module
 
 
@@ -31,9 +32,10 @@ def module(folder: Path) -> Path:
     return Path(shutil.copytree(built() / "source", folder / "source"))
 
 
-def loaded(folder: Path) -> Any:
-    """Load, compose and run the module in a folder, as far as it goes."""
-    return cascade.simulate(cascade.compose(cascade.load_module(folder / "source")), days=1, points=3)
+def loaded(folder: Path) -> str:
+    """Load, compose and run the module in a folder, as far as it goes; return the status of the run."""
+    model = cascade.compose(cascade.load_module(folder / "source"))
+    return str(cascade.simulate(model, days=1, points=3)["status"].item())
 
 
 def changed(name: str, change: Callable[[bytes], bytes]) -> Door:
@@ -91,6 +93,27 @@ def structure(text: str, **options: Any) -> Door:
         return cascade.load_module(path, **options) if options else build_module(path)
 
     return door
+
+
+def called(name: str) -> Door:
+    """Return a door: a constant of a module has another id, in its SBML and its table."""
+
+    def door(folder: Path) -> Any:
+        path = module(folder)
+        for file in ("source.xml", "parameters.tsv"):
+            (path / file).write_text((path / file).read_text().replace("v_make", name))
+        return loaded(folder)
+
+    return door
+
+
+def without_ports(folder: Path) -> Any:
+    """Compose modules of which one has a document without ports: libSBML crashes when it flattens them."""
+    shutil.copytree(built(), folder, dirs_exist_ok=True)
+    pair = cascade.load_composition(make_composition(folder, {"down.c_in": "up.c_a"}))
+    sound = pair.instances["up"]
+    text = sound.sbml.replace("http://www.sbml.org/sbml/level3/version1/comp", "http://www.sfml.org/comp")
+    return cascade.compose(replace(pair, instances={**pair.instances, "up": replace(sound, sbml=text)}))
 
 
 def named_only(name: Any) -> Door:
@@ -152,6 +175,17 @@ SBML = (
     Case("value of another table", value("3"), "ModuleError", "'v_make' differs between.*run `cascade build", RUN),
     Case("unit of another table", table("nM_per_day", "uM_per_day"), "ModuleError", "'v_make' differs between", RUN),
 )
+
+FOUND = (
+    Case("unknown encoding", sbml('"UTF-8"', '"id-8"'), "SBMLError", "not well-formed XML: unknown encoding", RUN),
+    Case("operator for an operand", sbml("<plus/>", "<plus/><times/><divide/>"), "SBMLError", "1021[48]", RUN),
+    Case("compartment of NaN", sbml('size="1"', 'size="NaN"'), STATUS, "no convergence at day 0", RUN),
+    Case("symbol called pi", called("pi"), "SBMLError", "'pi' is the id of a symbol, but a constant in formulas; rename"),
+    Case("symbol called True", called("True"), "SBMLError", "'True' is the id of a symbol"),
+    Case("ports that its document lacks", without_ports, "SBMLError", "module 'source': its SBML has no port 'k_make'"),
+    Case("letter of another script", structure("model source()\n  ـa = 1;\nend"), "ModuleError", "source.ant: "),
+)  # fmt: skip
+"""What the fuzz found: crashes of libSBML, errors that came out raw, and silent wrong numbers."""
 
 FILES = (
     Case("folder for SBML", instead("source.xml", Path.mkdir), "ModuleError", "has no source.xml; run `cascade build"),
@@ -216,4 +250,4 @@ STRUCTURES = (
     Case("option too large", structure("{% set n = n | default(2) %}", n=10**9), "ModuleError", "give an integer between 0 and 200"),
 )  # fmt: skip
 
-CASES = (*SBML, *FILES, *TABLES, *STRUCTURES)
+CASES = (*SBML, *FOUND, *FILES, *TABLES, *STRUCTURES)
