@@ -229,6 +229,7 @@ def test_an_interrupted_command_says_so_without_a_traceback(tmp_path: Path) -> N
         text=True,
         env=environment,
         cwd=tmp_path,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell in the background ignores it
     )
     while not (tmp_path / "rank" / "runs" / "untreated.zarr").exists():
         assert process.poll() is None
