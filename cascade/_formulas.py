@@ -35,6 +35,19 @@ def references(reaction: libsbml.Reaction) -> Iterator[libsbml.SpeciesReference]
     yield from reaction.getListOfProducts()
 
 
+def ids_of(model: libsbml.Model) -> Iterator[str]:
+    """Yield the ids of functions, compartments, species, parameters, reactions and events."""
+    for elements in (
+        model.getListOfFunctionDefinitions(),
+        model.getListOfCompartments(),
+        model.getListOfSpecies(),
+        model.getListOfParameters(),
+        model.getListOfReactions(),
+        model.getListOfEvents(),
+    ):
+        yield from (element.getId() for element in elements if element.isSetId())
+
+
 def _holders(model: libsbml.Model) -> Iterator[libsbml.SBase]:
     yield from model.getListOfFunctionDefinitions()
     yield from model.getListOfInitialAssignments()

@@ -9,6 +9,7 @@ import libsbml
 
 from cascade import _sbml
 from cascade._canonical import Symbol, symbol_table
+from cascade._formulas import ids_of
 from cascade._reserved import AMICI_RENAMED, antimony_ids
 from cascade.errors import ValueSettingError
 from cascade.specs import Model
@@ -110,16 +111,7 @@ def _dotted(model: Model, flat: str) -> str:
 
 def antimony_names(model: libsbml.Model) -> dict[str, str]:
     """Return the ids that the exported Antimony text has, by the ids of the flat model and its own."""
-    lists = (
-        model.getListOfFunctionDefinitions(),
-        model.getListOfCompartments(),
-        model.getListOfSpecies(),
-        model.getListOfParameters(),
-        model.getListOfReactions(),
-        model.getListOfEvents(),
-    )
-    named = tuple(element.getId() for elements in lists for element in elements if element.isSetId())
-    return antimony_ids((model.getId(), *named))
+    return antimony_ids((model.getId(), *ids_of(model)))
 
 
 def copasi_names(model: libsbml.Model) -> dict[str, str]:

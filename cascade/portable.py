@@ -9,7 +9,7 @@ import libsbml
 
 from cascade import _sbml
 from cascade._at_start import true_at_start
-from cascade._formulas import formulas, nodes, references, with_math
+from cascade._formulas import formulas, ids_of, nodes, references, with_math
 from cascade._profile import LIMITS, MAX_ID
 from cascade._reserved import keepers
 from cascade.errors import SBMLError
@@ -265,14 +265,6 @@ def _identifiers(model: libsbml.Model) -> Iterator[Finding]:
 
 
 def _ids(model: libsbml.Model) -> Iterator[str]:
-    for elements in (
-        model.getListOfFunctionDefinitions(),
-        model.getListOfCompartments(),
-        model.getListOfSpecies(),
-        model.getListOfParameters(),
-        model.getListOfReactions(),
-        model.getListOfEvents(),
-    ):
-        yield from (element.getId() for element in elements if element.isSetId())
+    yield from ids_of(model)
     for reaction in model.getListOfReactions():
         yield from (side.getId() for side in references(reaction) if side.isSetId())
