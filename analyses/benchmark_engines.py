@@ -33,6 +33,7 @@ from scipy.stats import kendalltau
 
 import cascade
 from cascade import evaluate
+from cascade.export.compact import compact
 from cascade.sensitivity import Design, sample_design, uncertain
 from cascade.sensitivity.chaos import chaos_indices
 from cascade.sensitivity.sobol import sobol_design, sobol_indices
@@ -55,18 +56,21 @@ r = te.loadSBMLModel(ask["sbml"])
 load = time.perf_counter() - begin
 r.integrator.relative_tolerance = ask["rtol"]
 r.integrator.absolute_tolerance = ask["atol"]
-target = r.model if ask["by_model"] else r
-output = []
-begin = time.perf_counter()
-for row in table[:ask["runs"]]:
-    r.resetToOrigin()
-    for name, value in zip(ask["ids"], row):
-        target[name] = value
-    try:
-        output.append(r.simulate(0, ask["days"], ask["points"], ["time", ask["variable"]])[-1, 1])
-    except RuntimeError:
-        output.append(float("nan"))
-print(json.dumps({"seconds": time.perf_counter() - begin, "load": load, "output": output}))
+found = {"load": load}
+for way, runs in ask["runs"].items():
+    target = r.model if way == "r.model" else r
+    output = []
+    begin = time.perf_counter()
+    for row in table[:runs]:
+        r.resetToOrigin()
+        for name, value in zip(ask["ids"], row):
+            target[name] = value
+        try:
+            output.append(r.simulate(0, ask["days"], ask["points"], ["time", ask["variable"]])[-1, 1])
+        except RuntimeError:
+            output.append(float("nan"))
+    found[way] = {"seconds": time.perf_counter() - begin, "output": output}
+print(json.dumps(found))
 """
 
 COPASI = """
@@ -129,10 +133,10 @@ def child(code: str, ask: dict[str, Any], folder: Path, python: str = sys.execut
     return found
 
 
-def asked(model: cascade.Model, folder: Path) -> dict[str, Any]:
-    """Write the flat SBML, and what all competitors are asked."""
+def asked(model: cascade.Model, folder: Path, sbml: str | None = None) -> dict[str, Any]:
+    """Write the flat SBML, or another text of the model, and what all competitors are asked."""
     path = folder / "model.xml"
-    path.write_text(model.flat, encoding="utf-8")
+    path.write_text(sbml or model.flat, encoding="utf-8")
     return {
         "sbml": str(path),
         "variable": VARIABLE,
@@ -143,37 +147,41 @@ def asked(model: cascade.Model, folder: Path) -> dict[str, Any]:
     }
 
 
-def against_tellurium(name: str, runs: int, repeats: int, folder: Path) -> None:
-    """(a) The same sample of all uncertain parameters, in one process each."""
+def against_tellurium(name: str, runs: int, repeats: int, folder: Path, *, small: bool = False) -> None:
+    """(a) The same sample of all uncertain parameters; both loops in one process, each with the time of loading.
+
+    `small` gives them compact SBML: as a whole, libRoadRunner compiles even `breast_lite` for two minutes.
+    """
     model = cascade.compose(cascade.load_composition(name))
     design = sample_design(uncertain(model), runs, seed=1)
     values = design.values()
     table = np.stack([values[p.id].values for p in design.parameters], axis=1)
     np.save(folder / "table.npy", table)
-    ask = asked(model, folder) | {"ids": [p.id for p in design.parameters], "table": str(folder / "table.npy")}
+    ask = asked(model, folder, compact(model, [VARIABLE]) if small else None)
+    ask |= {"ids": [p.id for p in design.parameters], "table": str(folder / "table.npy")}
     evaluate(model, {}, [READOUT], years=YEARS, points=ROWS, solver=SOLVER, workers=1)  # imports are not counted
     ours: list[float] = []
     few = max(1, runs // 20)  # by name, whose time per run is multiplied up: it took up to half a minute a run
-    theirs: dict[bool, list[float]] = {False: [], True: []}
+    ask["runs"] = {"r.model": runs, "r": few}
+    theirs: dict[str, list[float]] = {way: [] for way in ask["runs"]}
     for _ in range(repeats):
         spent, found = seconds(
             lambda: evaluate(model, design, [READOUT], years=YEARS, points=ROWS, solver=SOLVER, workers=1)
         )
         ours.append(spent)
-        for by_model, times in theirs.items():
-            count = runs if by_model else few
-            other = child(TELLURIUM, ask | {"by_model": by_model, "runs": count}, folder)
-            if other is None:
-                return
-            times.append(other["load"] + other["seconds"] * runs / count)
-            if by_model:
-                compare(found[READOUT].values, np.array(other["output"]))
+        other = child(TELLURIUM, ask, folder)
+        if other is None:
+            return
+        for way, times in theirs.items():
+            times.append(other["load"] + other[way]["seconds"] * runs / ask["runs"][way])
+        compare(found[READOUT].values, np.array(other["r.model"]["output"]))
     mine = statistics.median(ours)
-    ratios = {by_model: statistics.median(times) / mine for by_model, times in theirs.items()}
+    ratios = {way: statistics.median(times) / mine for way, times in theirs.items()}
     print(
         f"(a) {name}, {runs} runs of {len(design.parameters)} parameters, one core, loading included:"
-        f" {ratios[False]:.1f} times as fast as the loop with r[name] = value, {ratios[True]:.1f} times as fast as with"
-        f" r.model[name] = value ({1e3 * mine / runs:.0f} ms a run here)"
+        f" {ratios['r']:.1f} times as fast as the loop with r[name] = value, {ratios['r.model']:.1f} times as fast as"
+        f" with r.model[name] = value ({1e3 * mine / runs:.0f} ms a run here)"
+        + (", which both read compact SBML" if small else "")
     )
 
 
@@ -242,12 +250,12 @@ TAU = 0.9
 
 
 def settled_runs(
-    name: str, readout: str, reference: int, seeds: int, rows: Sequence[int], sizes: Sequence[int]
+    name: str, readout: str, reference: tuple[int, int], seeds: int, rows: Sequence[int], sizes: Sequence[int]
 ) -> None:
     """(c) Runs until the ten largest total indices of a module stand in their order, of the readout and its log.
 
     The largest of a readout over decades hang on few extreme runs; those of its logarithm say what moves it by a
-    factor. Both are asked, and every method gets the same.
+    factor. Both are asked, and every method gets the same. `reference` are samples and rows of the reference.
     """
     model = cascade.compose(cascade.load_module(name))
     parameters = uncertain(model)
@@ -257,7 +265,7 @@ def settled_runs(
         values: np.ndarray = found[f"final:{model.id(readout.partition(':')[2])}"].values
         return values
 
-    exact = sobol_design(parameters, reference, rows=64, seed=12345)
+    exact = sobol_design(parameters, reference[0], rows=reference[1], seed=12345)
     known = outputs(exact)
     fixed = {size: [sobol_design(parameters, 2, rows=size // 2, seed=seed) for seed in range(seeds)] for size in rows}
     fixed_outputs = {size: [outputs(design) for design in designs] for size, designs in fixed.items()}
@@ -332,7 +340,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Print the ratios."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="breast", help="name of a composition")
-    parser.add_argument("--quick", action="store_true", help="the small composition, few runs, once")
+    quick = "the small composition, few runs, once; the loops of (a) get compact SBML"
+    parser.add_argument("--quick", action="store_true", help=quick)
     parser.add_argument("--amici", metavar="PYTHON", help="the interpreter of an environment with AMICI 1.0 or later")
     parser.add_argument("--only", choices=list("abcd"), action="append", help="only this comparison")
     options = parser.parse_args(arguments)
@@ -340,16 +349,21 @@ def main(arguments: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         jobs = {
-            "a": lambda: against_tellurium(name, runs, repeats, folder),
+            "a": lambda: against_tellurium(name, runs, repeats, folder, small=options.quick),
             "b": lambda: against_others(name, 1 if options.quick else 5, folder, options.amici),
             "c": lambda: (
-                settled_runs("pdl1_immune", "final:k_kill", 2, 1, (32,), (256, 512))
+                settled_runs("pdl1_immune", "final:k_kill", (2, 16), 1, (32,), (256, 512))
                 if options.quick
                 else settled_runs(
-                    "pdl1_immune", "final:k_kill", 64, 5, (64, 128, 256, 512, 1024, 2048), (256, 512, 1024, 2048, 4096)
+                    "pdl1_immune",
+                    "final:k_kill",
+                    (64, 64),
+                    5,
+                    (64, 128, 256, 512, 1024, 2048),
+                    (256, 512, 1024, 2048, 4096),
                 )
             ),
-            "d": lambda: two_workers(name, 12 if options.quick else 300, repeats),
+            "d": lambda: two_workers(name, 6 if options.quick else 300, repeats),
         }
         for letter, job in jobs.items():
             if letter in (options.only or jobs):

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from importlib import import_module
+from numbers import Real
 from typing import Any
 
 from cascade.errors import CascadeError, SBMLError, ValueSettingError
@@ -21,6 +22,9 @@ checking the largest shipped model takes a tenth."""
 
 MAX_ANSWER = 400_000_000
 """Characters of an answer."""
+
+MAX_SECONDS = 1_000_000
+"""The longest time limit: operating systems count the milliseconds of a wait in 32 bits."""
 
 _GUARD = 5
 """Seconds of processor time above the time limit after which the system ends a child whose parent is gone."""
@@ -45,10 +49,12 @@ def ask_child(work: str, question: dict[str, Any], where: str, *, time_limit: fl
     SBMLError
         If the work raises an error of cascade, or the child dies or is not done in time.
     ValueSettingError
-        If the time limit is not a number above 0.
+        If the time limit is not a number above 0, or is beyond `MAX_SECONDS`.
     """
-    if not (math.isfinite(time_limit) and time_limit > 0):
-        raise ValueSettingError(f"time_limit is {time_limit!r}; give a finite number of seconds above 0")
+    if isinstance(time_limit, bool) or not isinstance(time_limit, Real) or not 0 < time_limit <= MAX_SECONDS:
+        raise ValueSettingError(
+            f"time_limit is {repr(time_limit)[:40]}; give a finite number of seconds above 0, up to {MAX_SECONDS}"
+        )
     path = [str(each) for each in sys.path]
     code = (
         f"import sys; sys.path[:] = {path}; sys.dont_write_bytecode = True; from cascade._child import answer; answer()"

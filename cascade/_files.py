@@ -61,6 +61,19 @@ def read_text(path: str | Path, kind: type[CascadeError] = FileError) -> str:
         raise kind(str(file_error("read", path, error))) from None
 
 
+def path_of(given: object, what: str) -> Path:
+    """Return what was given as a path.
+
+    Raises
+    ------
+    FileError
+        If it is something else.
+    """
+    if isinstance(given, str | Path):
+        return Path(given)
+    raise FileError(f"cannot read {str(given)[:100]!r} ({type(given).__name__}); give the path of {what}")
+
+
 def is_path(text: str) -> bool:
     """Tell whether a text can be a path at all: no null byte, no part that is too long for a name."""
     return "\0" not in text and len(text) <= 4096 and all(len(part.encode()) <= 255 for part in Path(text).parts)

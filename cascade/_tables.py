@@ -7,6 +7,7 @@ import math
 import re
 import tomllib
 from collections.abc import Sequence
+from decimal import Decimal
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -95,6 +96,24 @@ def to_number(text: str) -> float:
     if not math.isfinite(value):
         raise TableError(f"{text!r} is not finite")
     return value
+
+
+def real_number(cell: object) -> float:
+    """Turn a cell, a number or its text, into a number; it may be infinite or NaN, but not true or false.
+
+    Raises
+    ------
+    TableError
+        If it is none, or an integer too large for one.
+    """
+    if isinstance(cell, str) and _NUMBER.fullmatch(cell.strip()):
+        return float(cell)
+    if isinstance(cell, bool) or not isinstance(cell, Real | Decimal):
+        raise TableError(f"{cell!r} is not a number; write it as 0.5 or 5e-1")
+    try:
+        return float(cell)
+    except (OverflowError, ValueError):
+        raise TableError(f"{type(cell).__name__} is too large for a number") from None
 
 
 def require_whole(name: str, value: object, least: int, most: int) -> None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import stat
+import struct
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 from xml.parsers import expat
 
-from cascade._files import told
-from cascade._limits import MAX_BYTES, glance
+from cascade._files import path_of, told
+from cascade._limits import MAX_BYTES, check_root, glance
 from cascade.errors import SBMLError, unknown_name
 
 if TYPE_CHECKING:
@@ -32,6 +34,13 @@ SMALL = 100_000
 """Bytes below which the ratio says nothing."""
 
 MAX_NAME = 255
+"""Bytes of the name of an entry."""
+
+MAX_DIRECTORY = 2_000_000
+"""Bytes of the directory; `zipfile` keeps a kilobyte for each entry of 47 bytes, before it can be asked how many."""
+
+_END = 22
+"""Bytes of the record at the end of a zip file, which says where the directory is."""
 
 _DRIVE = re.compile(r"^[A-Za-z]:")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -63,17 +72,22 @@ def read_archive(path: str | Path) -> Mapping[str, str]:
     FileError
         If the file cannot be read.
     """
-    where = Path(path)
+    where = path_of(path, "an archive (.omex)")
     with told("read", where):
         if not where.is_file():
             raise SBMLError(f"cannot read {where}: there is no such regular file; give the path of an archive (.omex)")
         try:
-            with where.open("rb") as file, zipfile.ZipFile(file) as archive:
-                entries = _checked(archive, where)
-                texts = dict(_sbml_of(archive, entries, where))
-        except _FAILURES as error:
+            with where.open("rb") as file:
+                _check_directory(file, where)
+                with zipfile.ZipFile(file) as archive:
+                    entries = _checked(archive, where)
+                    texts = dict(_sbml_of(archive, entries, where))
+        except (*_FAILURES, OSError) as error:
+            if isinstance(error, OSError) and error.errno != errno.EINVAL:  # which is a place before the beginning
+                raise
             raise SBMLError(
-                f"cannot read {where}: it is no whole zip file ({error or type(error).__name__}); get the archive again"
+                f"cannot read {where}: it is no whole zip file ({str(error)[:200] or type(error).__name__});"
+                " get the archive again"
             ) from None
     if not texts:
         raise SBMLError(f"{where} holds no SBML; its entries are {', '.join(sorted(entries)[:10]) or 'none'}")
@@ -105,7 +119,7 @@ def open_archive(path: str | Path, *, model: str | None = None, time_limit: floa
     from cascade.opening import open_sbml
 
     texts = read_archive(path)
-    chosen = next(iter(texts)) if model is None else model.removeprefix("./")
+    chosen = next(iter(texts)) if model is None else str(model).removeprefix("./")
     if chosen not in texts:
         raise unknown_name("SBML file", chosen, texts, str(path))
     with tempfile.TemporaryDirectory(prefix="cascade_") as folder, told("unpack", path):
@@ -114,6 +128,22 @@ def open_archive(path: str | Path, *, model: str | None = None, time_limit: floa
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(text, encoding="utf-8", newline="")
         return open_sbml(Path(folder, *PurePosixPath(chosen).parts), time_limit=time_limit, folder=folder)
+
+
+def _check_directory(file: BinaryIO, where: Path) -> None:
+    """Refuse a directory that is too large, before `zipfile` reads it, as it does."""
+    size = file.seek(0, 2)
+    file.seek(max(size - (1 << 16) - _END, 0))
+    tail = file.read()
+    place = tail.rfind(b"PK\x05\x06")
+    if place < 0 or len(tail) - place < _END:
+        raise zipfile.BadZipFile("it has no directory")
+    if tail[max(place - 20, 0) :].startswith(b"PK\x06\x07"):
+        raise SBMLError(f"{where}: is in the form for archives above 4 GB (ZIP64); pack it again without")
+    (length,) = struct.unpack_from("<L", tail, place + 12)
+    if length > MAX_DIRECTORY:
+        raise SBMLError(f"{where}: a directory of {length} bytes; the limit is {MAX_DIRECTORY}; pack fewer files")
+    file.seek(0)
 
 
 def _checked(archive: zipfile.ZipFile, where: Path) -> dict[str, zipfile.ZipInfo]:
@@ -133,6 +163,7 @@ def _checked(archive: zipfile.ZipFile, where: Path) -> dict[str, zipfile.ZipInfo
         seen.add(name.casefold())
         if not entry.is_dir():
             found[name] = entry
+    _refuse_both(found, where)
     total = sum(entry.file_size for entry in found.values())
     if total > MAX_TOTAL:
         raise SBMLError(f"{where}: {total} bytes unpacked; the limit is {MAX_TOTAL}")
@@ -141,11 +172,19 @@ def _checked(archive: zipfile.ZipFile, where: Path) -> dict[str, zipfile.ZipInfo
     return found
 
 
+def _refuse_both(names: Iterable[str], where: Path) -> None:
+    """Refuse a file that is also a folder of other files: it cannot be unpacked."""
+    files = {name.casefold() for name in names}
+    for name in names:
+        if any(str(above).casefold() in files for above in PurePosixPath(name).parents):
+            raise SBMLError(f"{where}: entry {name!r} is not safe: it lies in a folder that is also a file")
+
+
 def _fault(entry: zipfile.ZipInfo) -> str:
     """Return what is dangerous about an entry, or an empty text."""
     name = entry.orig_filename
-    if not name or len(name) > MAX_NAME or _CONTROL.search(name):
-        return f"the name is empty, longer than {MAX_NAME} characters, or has control characters"
+    if not name or len(name.encode()) > MAX_NAME or _CONTROL.search(name):
+        return f"the name is empty, longer than {MAX_NAME} bytes, or has control characters"
     if name.startswith("/") or _DRIVE.match(name) or "\\" in name or ".." in PurePosixPath(name).parts:
         return "the name leads out of the archive's folder; names must be relative, with / and without .."
     mode = entry.external_attr >> 16
@@ -179,7 +218,9 @@ def _sbml_of(
     named = [name for name, kind in formats.items() if _SBML_FORMAT in kind and name in entries]
     lost = sorted(name for name, kind in formats.items() if _SBML_FORMAT in kind and name not in entries)
     if lost:
-        raise SBMLError(f"{where}: the manifest names {', '.join(lost)}, which the archive does not hold; get it again")
+        shown = ", ".join(name[:MAX_NAME] or "itself" for name in lost[:5])
+        more = f" and {len(lost) - 5} more" if len(lost) > 5 else ""
+        raise SBMLError(f"{where}: the manifest names {shown}{more}, which the archive does not hold; get it again")
     for name in named or [name for name in entries if name.endswith((".xml", ".sbml"))]:
         data = _read(archive, entries[name], where)
         if not named and _root(data) != "sbml":
@@ -188,7 +229,7 @@ def _sbml_of(
             text = data.decode("utf-8-sig")
         except UnicodeDecodeError:
             raise SBMLError(f"{where}: entry {name!r} is not UTF-8 text; save the model as UTF-8") from None
-        glance(text, f"{where}: {name}")
+        check_root(glance(text, f"{where}: {name}"), f"{where}: {name}")
         yield name, text
 
 
@@ -212,7 +253,7 @@ def _manifest(archive: zipfile.ZipFile, entries: Mapping[str, zipfile.ZipInfo], 
     parser.StartDoctypeDeclHandler = doctype
     try:
         parser.Parse(data, True)
-    except expat.ExpatError as error:
+    except (expat.ExpatError, ValueError, LookupError) as error:  # of an encoding that expat does not know
         raise SBMLError(f"{where}: manifest.xml is not well-formed XML: {error}") from None
     return {place: kind for _, place, kind in sorted(found, key=lambda each: each[0])}
 
@@ -227,6 +268,6 @@ def _root(data: bytes) -> str:
         parser.StartElementHandler = None
 
     parser.StartElementHandler = start
-    with suppress(expat.ExpatError):  # who reads it as SBML is told what is wrong
+    with suppress(expat.ExpatError, ValueError, LookupError):  # who reads it as SBML is told what is wrong
         parser.Parse(data[:SMALL], False)
     return found[0] if found else ""

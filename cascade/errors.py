@@ -30,6 +30,10 @@ class CompositionError(CascadeError):
     """Modules are joined wrongly."""
 
 
+class DrugError(CascadeError):
+    """A drug folder is wrong, or a regimen cannot be given."""
+
+
 class UnknownNameError(CascadeError):
     """A name is not in the model, the table or the catalog."""
 

@@ -6,6 +6,8 @@ input of each direct reader; an input driven by a formula is replaced by a top-l
 
 from __future__ import annotations
 
+import re
+
 import libsbml
 
 from cascade import _sbml, _terms
@@ -29,7 +31,7 @@ def write_hierarchical(composition: Composition, links: tuple[Link, ...]) -> lib
     document = libsbml.SBMLDocument(libsbml.SBMLNamespaces(3, 2, "comp", 1))
     document.setPackageRequired("comp", True)
     model = document.createModel()
-    model.setId(composition.name)
+    model.setId(_model_id(composition))
     if composition.title:
         model.setName(composition.title)
     _sbml.set_model_units(model)
@@ -46,6 +48,21 @@ def write_hierarchical(composition: Composition, links: tuple[Link, ...]) -> lib
     _add_inputs(model, composition, links)
     _add_values(model, composition, links)
     return document
+
+
+def _model_id(composition: Composition) -> str:
+    """Return an id for the model: the name of the composition, made one that nothing else in the document has.
+
+    A folder may be called as one of its modules, or by what is no id of SBML. Double underscores belong to submodels.
+    """
+    taken = {*composition.instances, *(module.name for module in composition.instances.values())}
+    taken |= {row.id for row in composition.parameters}
+    name = re.sub(r"[\W_]+", "_", composition.name, flags=re.ASCII)
+    if not name[:1].isalpha():
+        name = f"model_{name.strip('_')}".rstrip("_")
+    while name in taken:
+        name += "_model"
+    return name
 
 
 def _add_definitions(document: libsbml.SBMLDocument, composition: Composition, links: tuple[Link, ...]) -> None:

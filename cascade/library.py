@@ -42,9 +42,11 @@ def _is_abstract(file: Path) -> bool:
 
 
 def evidence_names() -> tuple[str, ...]:
-    """Return the shipped modules and compositions that have a table of published facts."""
+    """Return the shipped modules, compositions and drugs that have a table of published facts."""
     folders = {name: module_folder(name) for name in module_names()}
     folders |= {name: composition_folder(name) for name in composition_names()}
+    # a drug may be called like the module of its kinetics, which has no facts of its own
+    folders |= {file.parent.name: file.parent for file in sorted((library_folder() / "drugs").glob("*/drug.toml"))}
     return tuple(name for name, folder in folders.items() if (folder / "evidence.tsv").is_file())
 
 
@@ -58,7 +60,7 @@ def module_folder(name: str | Path) -> Path:
     """
     if str(name) in module_names():
         return library_folder() / str(name)
-    path = _place(name)
+    path = place(name)
     if path is not None and path.is_dir():
         return path.resolve()
     raise unknown_name("module", str(name), module_names(), "the catalog, and no folder has this path")
@@ -78,7 +80,7 @@ def composition_folder(name: str | Path) -> Path:
     shipped = shipped_composition(str(name))
     if shipped is not None:
         return shipped
-    path = _place(name)
+    path = place(name)
     if path is not None and path.name == "composition.toml":
         path = path.parent
     if path is not None and (path / "composition.toml").is_file():
@@ -94,11 +96,11 @@ def is_module(name: str | Path) -> bool:
     """Tell whether a name or path means a module (and not a composition)."""
     if shipped_composition(str(name)) is not None:
         return False
-    path = _place(name)
+    path = place(name)
     return str(name) in module_names() or (path is not None and (path / f"{path.resolve().name}.ant").is_file())
 
 
-def _place(name: str | Path) -> Path | None:
+def place(name: str | Path) -> Path | None:
     """Return the path that a name means; None if it cannot be one (no such user, a null byte, far too long)."""
     try:
         if not str(name).strip():
@@ -119,8 +121,8 @@ def require_known(name: str | Path) -> None:
     ------
     UnknownNameError
     """
-    place = _place(name)
-    if str(name) in (*module_names(), *_composition_folders()) or (place is not None and place.exists()):
+    where = place(name)
+    if str(name) in (*module_names(), *_composition_folders()) or (where is not None and where.exists()):
         return
     known = (*module_names(), *composition_names())
     raise unknown_name("module or composition", str(name), known, "the catalog, and no folder has this path")

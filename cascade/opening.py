@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cascade._child import ask_child
 from cascade._external import collect, unknown_packages
+from cascade._files import path_of
 from cascade.errors import SBMLError
 from cascade.specs import Issue
 
@@ -52,7 +53,7 @@ def open_sbml(path: str | Path, *, time_limit: float = 60.0, folder: str | Path 
     path : str or Path
         The file; UTF-8, or UTF-16 with a byte order mark; any level and version of SBML.
     time_limit : float
-        Seconds that the process may take.
+        Seconds that the process may take; up to 1,000,000.
     folder : str or Path, optional
         External model definitions are read from files inside this folder only; without, inside that of the file.
 
@@ -68,10 +69,10 @@ def open_sbml(path: str | Path, *, time_limit: float = 60.0, folder: str | Path 
         If it is not SBML, goes beyond a limit, refers to a file outside its folder, needs a package that is not
         supported, is wrong, or could not be read in time; the message says what, where and what to do.
     ValueSettingError
-        If the time limit is not a number above 0.
+        If the time limit is not a number above 0, or is beyond 1,000,000.
     """
-    place = Path(path)
-    bundle = collect(place, None if folder is None else Path(folder))
+    place = path_of(path, "an SBML file")
+    bundle = collect(place, None if folder is None else path_of(folder, "a folder"))
     required, others = unknown_packages(bundle, _KNOWN)
     if required:
         raise SBMLError(

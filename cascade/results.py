@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Hashable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from cascade._canonical import Symbol, symbol_table
-from cascade._files import read_text
+from cascade._time_courses import numbers, read_frame, with_time
 from cascade.engine import OK, not_finite
 from cascade.errors import AnalysisError, ValueSettingError, unknown_name
 from cascade.names import id_map
@@ -38,7 +36,6 @@ TOOLS: dict[str, tuple[str, Quantity]] = {
 libRoadRunner and tellurium: `s` is an amount, `[s]` a concentration. COPASI through basico: a concentration, also of a
 species that counts amounts. AMICI and PEtab: what the id means in formulas of the SBML."""
 
-_TIMES = ("time", "Time", "# Time", "t")
 _PETAB = ("observableId", "time", "simulation")
 _CONDITIONS = ("simulationConditionId", "experimentId")
 
@@ -69,60 +66,20 @@ def read_results(source: Any, model: Model, *, tool: Tool | None = None) -> xr.D
     UnknownNameError
         If a column is no name of a symbol of this model in that tool.
     AnalysisError
-        If a column is ambiguous, comes twice or holds no numbers, or times are missing or do not rise.
+        If a column is ambiguous, comes twice, has no name or holds no numbers; if rows have other lengths than the
+        header; if times are missing or do not rise, or differ between conditions.
     FileError
         If the file cannot be read.
     """
     if not isinstance(model, Model):
         raise ValueSettingError(f"read_results() was given the model {model!r}; give a Model, made by compose()")
-    if tool is not None and tool not in TOOLS:
+    if tool is not None and (not isinstance(tool, str) or tool not in TOOLS):
         raise unknown_name("tool", str(tool), TOOLS, "read_results()")
-    frame = _frame(source)
+    frame = read_frame(source)
     if set(_PETAB) <= set(frame.columns):
         return _petab(frame, model)
-    frame = _with_time(frame)
+    frame = with_time(frame)
     return _dataset(frame, model, tool or _guess(frame, model))
-
-
-def _frame(source: Any) -> pd.DataFrame:
-    import pandas as pd
-
-    if isinstance(source, str | Path):
-        path = Path(source)
-        text = read_text(path)
-        separator = "\t" if path.suffix in (".tsv", ".txt", ".tab") else ","
-        try:
-            return pd.read_csv(io.StringIO(text), sep=separator)
-        except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-            raise AnalysisError(f"cannot read {path} as a table with a header: {error}") from None
-    if isinstance(source, pd.DataFrame):
-        return source.copy()
-    names = getattr(source, "colnames", None)
-    if names is not None and np.ndim(source) == 2:
-        return pd.DataFrame(np.asarray(source, dtype=float), columns=list(names))
-    raise AnalysisError(
-        f"cannot read results from {type(source).__name__}; give a file, a DataFrame, or an array with column names"
-        " (roadrunner.Config PYTHON_ENABLE_NAMED_MATRIX)"
-    )
-
-
-def _with_time(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with the time as index and columns of numbers."""
-    named = [name for name in frame.columns if str(name).strip() in _TIMES]
-    if len(named) > 1:
-        raise AnalysisError(f"several columns are a time: {', '.join(map(str, named))}; leave one")
-    if named:
-        frame = frame.set_index(named[0])
-    elif frame.index.name not in _TIMES:
-        raise AnalysisError("no column or index is called time; name it so")
-    try:
-        frame = frame.astype(float)
-        times = frame.index.astype(float).to_numpy()
-    except (TypeError, ValueError) as error:
-        raise AnalysisError(f"the table holds something else than numbers: {error}") from None
-    if not len(times) or not np.isfinite(times).all() or (np.diff(times) <= 0).any():
-        raise AnalysisError("the times must be finite and rise from row to row; drop rows that come twice")
-    return frame.set_axis(times, axis=0)
 
 
 def _guess(frame: pd.DataFrame, model: Model) -> Tool:
@@ -161,10 +118,11 @@ def _dataset(frame: pd.DataFrame, model: Model, tool: Tool) -> xr.Dataset:
         symbol = symbols[flat]
         if symbol.kind == "species" and quantity != "own":
             # simulate() gives amounts of species that count amounts, else concentrations
-            if symbol.amount and quantity == "concentration":
-                data[flat] = data[flat] * sizes[flat]
-            elif not symbol.amount and quantity == "amount":
-                data[flat] = data[flat] / sizes[flat]
+            with np.errstate(all="ignore"):  # a size of 0 gives what is not finite, and the status says so
+                if symbol.amount and quantity == "concentration":
+                    data[flat] = data[flat] * sizes[flat]
+                elif not symbol.amount and quantity == "amount":
+                    data[flat] = data[flat] / sizes[flat]
     status = _status(data, frame.index.to_numpy())
     variables: dict[str, Any] = {
         flat: ("time", values if status == OK else np.full_like(values, np.nan), _labels(symbols[flat]))
@@ -242,16 +200,43 @@ def _petab(frame: pd.DataFrame, model: Model) -> xr.Dataset:
     """Read a PEtab simulation table: long, with one row per observable, condition and time."""
     import xarray as xr
 
+    frame = _petab_cells(frame)
     keys: list[Hashable] = [name for name in _CONDITIONS if name in frame.columns and frame[name].nunique() > 1]
+    if len(keys) > 1:
+        raise AnalysisError(f"the PEtab table has several {' and several '.join(map(str, keys))}; leave one column")
     parts = {}
     for condition, rows in frame.groupby(keys[0]) if keys else [("", frame)]:
         if rows.duplicated(["observableId", "time"]).any():
             raise AnalysisError("the PEtab table has an observable twice at one time; leave one replicate")
         wide = rows.pivot(index="time", columns="observableId", values="simulation")
-        if wide.isna().any().any():
+        if wide.size != len(rows):
             raise AnalysisError("the observables of the PEtab table have different times; read them one by one")
-        parts[str(condition)] = _dataset(_with_time(wide.rename_axis("time")), model, "petab")
+        parts[str(condition)] = _dataset(with_time(wide.rename_axis("time")), model, "petab")
     if not keys:
         return parts[""]
+    first, *others = parts.values()
+    if any(set(each) != set(first) or not each["time"].equals(first["time"]) for each in others):
+        raise AnalysisError(
+            f"the conditions {', '.join(map(repr, parts))[:200]} of the PEtab table have different times or"
+            " observables; read them one by one"
+        )
     joined = xr.concat(list(parts.values()), dim=xr.Variable("condition", list(parts)), combine_attrs="override")
     return joined.transpose("condition", "time")
+
+
+def _petab_cells(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a PEtab table with numbers and texts where they belong; a condition that is missing is ""."""
+    frame = frame.reset_index(drop=True)
+    if not len(frame):
+        raise AnalysisError("the PEtab table has no rows")
+    cells: dict[str, Any] = {name: numbers(frame[name], name) for name in ("time", "simulation")}
+    lost = frame["observableId"].isna().to_numpy() | ~np.isfinite(cells["time"])
+    if lost.any():
+        raise AnalysisError(
+            f"the PEtab table has no observableId or no time in row {int(lost.argmax()) + 1}: times must be finite;"
+            " leave out steady states and empty rows"
+        )
+    texts = [name for name in ("observableId", *_CONDITIONS) if name in frame.columns]
+    cells |= {name: ["" if lost else str(cell) for cell, lost in zip(frame[name], frame[name].isna(), strict=True)]
+              for name in texts}  # fmt: skip
+    return frame.assign(**cells)

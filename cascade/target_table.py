@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from cascade._tables import named, read_lines
 from cascade.errors import TableError, unknown_name
+from cascade.library import module_names
 
 if TYPE_CHECKING:
     from cascade.specs import Model
@@ -187,6 +188,8 @@ def _ids(act: Act, target: Target, model: Model) -> list[str]:
     for owner in owners:
         name = f"{owner}.{act.parameter}"
         if model.ids.get(name) not in model.table:
+            if model.instances[owner] != act.owner and act.owner in module_names():
+                continue  # a module of the user's own in the place of the shipped one: it has no such process
             local = [known for known in model.ids if known.startswith(f"{owner}.") and model.ids[known] in model.table]
             raise unknown_name("constant", name, local, f"model {model.name!r} (target {target.target!r})")
         flat.append(model.ids[name])

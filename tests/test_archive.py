@@ -109,7 +109,7 @@ def test_a_name_that_leads_out_is_refused(tmp_path, name):
 
 @pytest.mark.parametrize("name", ["", "a\nb.xml", "x" * 256])
 def test_a_name_that_is_no_name_is_refused(tmp_path, name):
-    with pytest.raises(SBMLError, match="the name is empty, longer than 255 characters, or has control characters"):
+    with pytest.raises(SBMLError, match="the name is empty, longer than 255 bytes, or has control characters"):
         read_archive(saved(tmp_path, packed((zipfile.ZipInfo(name), SBML))))
 
 

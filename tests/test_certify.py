@@ -23,7 +23,7 @@ from cascade.certify import Certificate, _subject, certify
 from cascade.certify import _child as child
 from cascade.certify import _compare as comparison
 from cascade.certify._child import Outcome, run_engine
-from cascade.certify.certificate import Apart
+from cascade.certify.certificate import Apart, EngineRun
 from cascade.certify.page import write_certificate
 from cascade.cli import _certify
 from cascade.errors import SBMLError, UnknownNameError, ValueSettingError
@@ -384,6 +384,17 @@ def test_the_page_says_what_was_found(example: Certificate, tmp_path: Path) -> N
     assert json.loads((tmp_path / "out" / "certificate.json").read_text())["name"] == "wnt"
     assert (tmp_path / "out" / "wnt.xml").read_text() == "<sbml/>"
     assert "agrees" in example._repr_html_()
+
+
+def test_a_simulator_is_called_by_its_version_and_what_it_solved(example: Certificate) -> None:
+    import scipy
+
+    labels = {run.engine: run.label for run in example.engines}
+    assert labels["scipy"] == f"SciPy {scipy.__version__} on an own reading of the SBML"
+    assert labels["roadrunner"].startswith("libRoadRunner ") and labels["roadrunner"].count(" ") == 1
+    assert labels["cascade"].startswith("cascade.simulate ") and labels["cascade"].endswith(" of the model")
+    assert "SciPy on an own reading of the SBML" in example._repr_html_()
+    assert EngineRun(engine="copasi", name="COPASI", status="no").label == "COPASI", "it told no version"
 
 
 def test_the_page_escapes_what_a_file_says(example: Certificate, tmp_path: Path) -> None:

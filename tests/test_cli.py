@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
+import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -13,6 +17,7 @@ import xarray as xr
 from folders import make_composition, make_module, number
 
 import cascade
+from cascade.cli import main
 from cascade.facts import COLUMNS
 
 TOGGLE = """
@@ -101,6 +106,15 @@ def test_simulate_writes_csv_and_netcdf(module, tmp_path):
     done = run("simulate", str(module), "--days", "1", "--record", "c_a", "--out", "run.csv", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run.csv").read_text().splitlines()[0] == "time,c_a"
+
+
+@pytest.mark.parametrize("names", [["source.c_a"], ["source.c_a", "c_a"], ["make"]])
+def test_simulate_draws_what_it_records_by_any_name(module, tmp_path, names):
+    recorded = [text for name in names for text in ("--record", name)]
+    done = run("simulate", str(module), "--days", "1", *recorded, "--plot", "run.svg", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    drawn = (tmp_path / "run.svg").read_text()
+    assert drawn.count("stroke-width: 1.8") == 1, "one line, however often it is named"
 
 
 def test_simulate_without_a_file_prints_the_last_row(module):
@@ -267,3 +281,69 @@ def test_a_missing_or_spoiled_file_is_named(module):
     (module / "parameters.tsv").write_text("nothing")
     done = run("build", str(module))
     assert done.returncode == 1 and "the header must be the 17 columns" in done.stdout
+
+
+@pytest.fixture
+def stopped(monkeypatch, tmp_path, capsys):
+    """Return what stops a command, given as arguments, with Ctrl-C in a verb of `cascade`, and tells what it says."""
+    handler = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+    monkeypatch.setattr(os, "_exit", sys.exit)
+    monkeypatch.chdir(tmp_path)
+
+    def stop(verb: str, *arguments: str, store: bool = False) -> tuple[str, dict[str, object]]:
+        asked: dict[str, object] = {}
+
+        def interrupted(*_: object, **options: object) -> None:
+            asked.update(options)
+            if store:
+                Path(options["store"]).mkdir(parents=True, exist_ok=True)
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(cascade, verb, interrupted)
+        monkeypatch.setattr(sys, "argv", ["cascade", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        assert end.value.code == 130
+        output = capsys.readouterr()
+        assert not output.out and output.err.count("\n") == 1 and output.err.startswith("cascade: stopped. ")
+        return output.err.strip(), asked
+
+    yield stop
+    signal.signal(signal.SIGINT, handler)
+
+
+RANK = ["rank", "wnt", "--readout", "final:c_bcat", "--out", "my rank", "--quick"]
+ANALYZE = ["sensitivity", "wnt", "--readout", "final:c_bcat", "--method", "morris"]
+AGAIN = "Nothing is kept but what it said it wrote; give the command again."
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "folder"),
+    [
+        ("rank_targets", RANK, Path("my rank") / "runs"),
+        ("rank_targets", [*RANK, "--restart"], Path("my rank") / "runs"),
+        ("analyze", [*ANALYZE, "--store", "runs.zarr"], Path("runs.zarr")),
+    ],
+)
+def test_a_stopped_study_says_where_its_runs_are_and_how_to_go_on(stopped, verb, arguments, folder):
+    said, _ = stopped(verb, *arguments, store=True)
+    assert f"Its runs are kept in {folder}, up to the last full block. To go on: cascade " in said
+    again = shlex.split(said.partition("To go on: cascade ")[2])
+    _, asked = stopped(verb, *again)
+    assert asked["resume"] is True and Path(asked["store"]) == folder
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "message"),
+    [
+        ("rank_targets", RANK, AGAIN),
+        ("simulate", ["simulate", "wnt", "--days", "1"], AGAIN),
+        ("compose", ["export", "wnt", "--out", "wnt.xml"], AGAIN),
+        ("analyze", ANALYZE, f"{AGAIN} With --store FOLDER it keeps its runs, and --resume goes on."),
+        ("settle_top", [*ANALYZE, "--settle", "3"], AGAIN),
+    ],
+)
+def test_a_stopped_command_that_kept_nothing_says_so(stopped, verb, arguments, message):
+    said, _ = stopped(verb, *arguments)
+    assert said == f"cascade: stopped. {message}"

@@ -16,6 +16,7 @@ from scipy.integrate import solve_ivp
 import cascade
 from cascade import _sbml
 from cascade.errors import CompositionError, SBMLError
+from cascade.opening import open_sbml
 
 JOINS = {"down.c_in": "up.c_a", "down.a_in": "w_full*up.a_full"}
 OWN = [number("w_full", 2, "dimensionless"), number("down.k_lose", 0.25, "per_day")]
@@ -207,6 +208,28 @@ def test_the_hierarchical_file_and_the_flat_text_are_one_model(tmp_path):
     there = runner.simulate(0, 20, 21)[:, 1]
     here = cascade.simulate(model, days=20, points=21, solver=cascade.Solver(relative_tolerance=1e-9))["down__c_b"]
     np.testing.assert_allclose(there, here, rtol=1e-7)
+
+
+@pytest.mark.parametrize("name", ["source", "sink", "2 pairs", "my-pair", "down__c", "_", "対"])
+def test_a_composition_may_be_called_as_its_folder_is(tmp_path, name):
+    """As one of its modules, as a submodel's element, or by what is no id of SBML: the numbers do not change."""
+    composition = load(tmp_path)
+    plain, model = (cascade.compose(each) for each in (composition, replace(composition, name=name)))
+    assert model.name == name
+    document = libsbml.readSBMLFromString(model.hierarchical)
+    assert document.getModel().isSetId()
+    for text in (model.flat, model.hierarchical):
+        assert _sbml.check_document(libsbml.readSBMLFromString(text), name) == []
+    here, there = (cascade.simulate(each, days=20, points=5) for each in (model, plain))
+    assert list(here) == list(there)
+    np.testing.assert_array_equal(here["down__c_b"], there["down__c_b"])
+    cascade.export(model, tmp_path / "archive.omex")
+    opened = open_sbml(cascade.export(model, tmp_path / "comp.xml", comp=True))
+    assert opened.issues == (), opened.issues
+
+
+def test_the_id_of_a_composed_model_is_its_name_where_it_can_be(tmp_path):
+    assert libsbml.readSBMLFromString(cascade.compose(load(tmp_path)).flat).getModel().getId() == "pair"
 
 
 @settings(max_examples=12, deadline=None)

@@ -240,3 +240,5 @@ def test_an_interrupted_command_says_so_without_a_traceback(tmp_path: Path) -> N
             _, errors = process.communicate(timeout=10)
             break
     assert process.returncode == 130 and "Traceback" not in errors, errors
+    kept = f"kept in {Path('rank') / 'runs'}, up to the last full block."
+    assert f"{kept} To go on: cascade rank breast_lite --quick --out rank --resume" in errors

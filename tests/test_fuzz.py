@@ -7,12 +7,13 @@ class, or is refused in words. It is tried in a child process, whose death fails
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
 from bad_input.child import Child
 from bad_input.fuzz import CLASSES
+from bad_input.opened import SBML, manifest, packed
 from folders import ROWS, STRUCTURE
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -107,14 +108,14 @@ def test_draws_of_a_whole_cascade_run_or_fail_for_a_known_reason(seed: int, chil
 
 
 @st.composite
-def damage(draw: Any) -> Callable[[bytes, bytes], bytes]:
-    """Draw one to three damages of a text, of which the second text is a donor."""
-    made = draw(st.lists(st.tuples(st.sampled_from(list(DAMAGES)), st.integers(0, 2**31), st.integers(0, 2**31)),
+def damage(draw: Any, kinds: Sequence[str] = ()) -> Callable[[bytes, bytes], bytes]:
+    """Draw one to three damages of a text, of these kinds besides those of every text."""
+    made = draw(st.lists(st.tuples(st.sampled_from([*DAMAGES, *kinds]), st.integers(0, 2**31), st.integers(0, 2**31)),
                          min_size=1, max_size=3))  # fmt: skip
 
     def apply(data: bytes) -> bytes:
         for name, first, second in made:
-            data = DAMAGES[name](data, first, second) if data else data
+            data = {**DAMAGES, **OF_TABLES}[name](data, first, second) if data else data
         return data
 
     apply.__name__ = repr(made)
@@ -147,7 +148,7 @@ def swap_lines(data: bytes, first: int, second: int) -> bytes:
 
 def swap_words(data: bytes, first: int, second: int) -> bytes:
     """Swap two cells, tags or words."""
-    words = re.split(rb"([\t\n <>\"=]+)", data)
+    words = re.split(rb"([\t\n ,<>\"=]+)", data)
     places = range(0, len(words), 2)
     a, b = places[first % len(places)], places[second % len(places)]
     words[a], words[b] = words[b], words[a]
@@ -195,6 +196,26 @@ DAMAGES: dict[str, Callable[[bytes, int, int], bytes]] = {
 }
 
 
+def decimal_commas(data: bytes, first: int, second: int) -> bytes:
+    return data.replace(b".", b",")
+
+
+def cell_more(data: bytes, first: int, second: int) -> bytes:
+    """Put a cell before or behind each row, but not the header."""
+    mark, cell = (b"\t" if b"\t" in data else b","), [b"", b"1", b"c_axin", b"7.5"][first % 4]
+    header, *lines = data.splitlines()
+    return b"\n".join([header, *(cell + mark + line if second % 2 else line + mark + cell for line in lines)]) + b"\n"
+
+
+def column_twice(data: bytes, first: int, second: int) -> bytes:
+    mark = b"\t" if b"\t" in data else b","
+    lines = [line.split(mark) for line in data.splitlines()]
+    return b"".join(mark.join([*line, line[first % len(line)]]) + b"\n" for line in lines)
+
+
+OF_TABLES = {"decimal commas": decimal_commas, "cell more": cell_more, "column twice": column_twice}
+
+
 def file_of(name: str, file: str) -> bytes:
     from bad_input.modules import built
 
@@ -238,6 +259,63 @@ def test_damaged_composition_files_run_or_are_refused(harm: Any, child: Child) -
     assert found.kind == "done", (harm.__name__, data, found.text)
 
 
+CSV = b"time,c_bcat,c_axin\n0,20.5,0.125\n1,21.25,0.5\n2.5,22,1e-3\n4,23.75,2e-3\n"
+LONG = b"observableId\tsimulationConditionId\ttime\tsimulation\n" + b"".join(
+    b"\t".join((name, arm, day, value)) + b"\n"
+    for name, arm, day, value in zip(
+        [b"c_bcat", b"c_bcat_membrane"] * 4, [b"none"] * 4 + [b"drug"] * 4, [b"0", b"0", b"1.5", b"1.5"] * 2,
+        [b"20.5", b"0.125", b"21.25", b"0.5", b"22", b"1e-3", b"23.75", b"2e-3"], strict=True,
+    )
+)  # fmt: skip
+TABLES = {".csv": CSV, ".tsv": LONG}
+ENTRIES = (manifest("m/whole.xml", "m/part.xml"), ("m/whole.xml", SBML), ("m/part.xml", SBML), ("readme.txt", "models"))
+PLACES = st.one_of(st.none(), st.integers(0, len(ENTRIES) - 1))
+
+
+def judge_archive(child: Child, place: int | None, harm: Callable[[bytes], bytes], whole: bool) -> None:
+    """Damage an archive: its bytes, or those of an entry before it is packed."""
+    if place is None:
+        data = harm(packed(*ENTRIES))
+    else:
+        data = packed(
+            *((name, harm(text.encode()) if place == at else text) for at, (name, text) in enumerate(ENTRIES))
+        )
+    found = child.ask("bad_input.fuzz:archive", (data, whole), LIMIT)
+    assert found.kind == "done", (place, harm.__name__, found.text)
+
+
+@settings(FAST, max_examples=150)
+@given(place=PLACES, harm=damage())
+def test_damaged_archives_are_read_or_refused(place: int | None, harm: Any, child: Child) -> None:
+    judge_archive(child, place, harm, whole=False)
+
+
+@pytest.mark.slow
+@settings(FAST, max_examples=150)
+@given(place=PLACES, harm=damage())
+def test_damaged_archives_are_opened_or_refused(place: int | None, harm: Any, child: Child) -> None:
+    judge_archive(child, place, harm, whole=True)
+
+
+def judge_results(child: Child, suffix: str, harm: Callable[[bytes], bytes]) -> None:
+    data = harm(TABLES[suffix])
+    found = child.ask("bad_input.fuzz:results", (suffix, data), LIMIT)
+    assert found.kind == "done", (suffix, harm.__name__, data, found.text)
+
+
+@settings(FAST, max_examples=100)
+@given(suffix=st.sampled_from(list(TABLES)), harm=damage(kinds=list(OF_TABLES)))
+def test_damaged_results_are_read_as_they_stand_or_refused(suffix: str, harm: Any, child: Child) -> None:
+    judge_results(child, suffix, harm)
+
+
+@pytest.mark.slow
+@settings(FAST, max_examples=1500)
+@given(suffix=st.sampled_from(list(TABLES)), harm=damage(kinds=list(OF_TABLES)))
+def test_many_damaged_results_are_read_as_they_stand_or_refused(suffix: str, harm: Any, child: Child) -> None:
+    judge_results(child, suffix, harm)
+
+
 def test_the_sound_files_run(child: Child) -> None:
     """So that a refusal above is one of the damage."""
     for name, file in FILES:
@@ -249,4 +327,7 @@ def test_the_sound_files_run(child: Child) -> None:
         ).value
         == []
     )
+    assert child.ask("bad_input.fuzz:archive", (packed(*ENTRIES), True), LIMIT).value == "ran"
+    for suffix, table in TABLES.items():
+        assert child.ask("bad_input.fuzz:results", (suffix, table), LIMIT).value == "ran"
     assert len(CLASSES) > 5 and ROWS

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import libsbml
@@ -30,6 +32,7 @@ from cascade.own import (
 )
 from cascade.own.measure import from_word, spelled, target
 from cascade.specs import Parameter, Solver
+from cascade.target_table import read_targets, resolve_acts
 
 TIAN = """
 model tian2013
@@ -68,9 +71,12 @@ LEFT_OUT = dict.fromkeys(
 )  # fmt: skip
 
 
+def read_units():
+    return TIAN_UNITS | propose_units(TIAN, time_unit="hour", units=TIAN_UNITS)
+
+
 def read_tian(**more):
-    units = TIAN_UNITS | propose_units(TIAN, time_unit="hour", units=TIAN_UNITS)
-    return read_module(TIAN, time_unit="hour", units=units, **more)
+    return read_module(TIAN, time_unit="hour", units=read_units(), **more)
 
 
 @pytest.fixture(scope="module")
@@ -457,6 +463,45 @@ class TestPorts:
         run = cascade.simulate(cascade.compose(module), days=5, points=2, values={"c_tgfb": 600})
         assert run["c_p"].values[-1] == pytest.approx(600, rel=1e-5)
 
+    def test_a_formula_is_in_the_units_of_the_source(self, tian):
+        """0.1 of an E-cadherin of 3.2 uM is 320 nM, and not 0.32 nM because the port is in nM."""
+        run = cascade.simulate(cascade.compose(tian), days=0.1, points=2)
+        assert run["c_ecad"].values[0] == pytest.approx(320, rel=1e-9)
+        assert run["c_zeb1"].values[0] == pytest.approx(0.4, rel=1e-9)
+        assert run["a_emt"].values[0] == pytest.approx(0, abs=1e-9)
+        changes = {c.symbol: c for c in tian.conversion.changes}
+        assert (changes["c_ecad"].from_unit, changes["c_ecad"].factor) == ("uM", 1000)
+        assert changes["c_ecad"].how == "unit derived from its formula"
+        # what the user says counts: a formula may convert by itself
+        said = read_module(TIAN, time_unit="hour", like="emt", ports={"c_ecad": "100*Ecad"},
+                           units=read_units() | {"c_ecad": "nM"})  # fmt: skip
+        run = cascade.simulate(cascade.compose(said), days=0.1, points=2)
+        assert run["c_ecad"].values[0] == pytest.approx(320, rel=1e-9)
+
+    def test_a_formula_of_molecules_becomes_a_concentration(self):
+        units = dict.fromkeys(("u", "m", "Z", "S"), "molecule") | {"per_h": "per_hour"}
+        proposed = propose_units(LU, time_unit="hour", units=units)
+        module = read_module(LU, time_unit="hour", units=proposed | units, like="emt", ports={"c_zeb1": "0.5*Z"},
+                             volumes={"default_compartment": 1990 / 6.02214076e14})  # fmt: skip
+        run = cascade.simulate(cascade.compose(module), days=0.1, points=2)
+        assert run["c_zeb1"].values[0] == pytest.approx(0.5 * 4000 / 1990, rel=1e-6)
+
+    @pytest.mark.parametrize(
+        ("formula", "message"),
+        [
+            ("hill(S)", "a function that the file does not define"),
+            ("delay(S, 2)", "a delayed value"),
+            ("rateOf(S)", "the rate of a symbol"),
+            ("S + nan", "give a finite number"),
+            ("S + 1e400", "'1 e400', whose unit is unknown"),
+            ("S^", "neither a symbol nor a formula"),
+        ],
+    )
+    def test_a_formula_that_no_module_may_have(self, formula, message):
+        text = "model m; S = 1; S' = -k*S; k = 0.2;\nend"
+        with pytest.raises(ModuleError, match=message):
+            read_module(text, time_unit="hour", units={"S": "uM", "k": "per_hour", "c_x": "uM"}, ports={"c_x": formula})
+
     def test_wrong_ports_are_refused(self):
         with pytest.raises(ModuleError, match="T varies; port 'c_psmad' is an input"):
             read_tian(ports={"c_psmad": "T"}, like="emt")
@@ -486,6 +531,9 @@ class TestReplacing:
         last = [float(cascade.simulate(model, days=60, points=2, values={"c_tgfb_dish": dose})["emt__a_emt"][-1])
                 for dose in doses]  # fmt: skip
         assert last[0] < 0.1 < 0.9 < last[1]
+        acts = {target.target: resolve_acts(target, model) for target in read_targets()}
+        assert acts["snai1"] == ()  # a process that the own module has not
+        assert acts["mek"] == (("drivers__k_phosphorylate_erk", "-"),)
 
     def test_everything_that_does_not_fit_is_said(self, tian):
         cell = cascade.load_composition("carcinoma_cell")
@@ -498,6 +546,7 @@ class TestReplacing:
             replace_module(cell, "emtt", tian)
         with pytest.raises(CompositionError, match="'k_lost' is neither an output"):
             replace_module(cell, "emt", tian, ports=LEFT_OUT | {"c_ecad": "k_lost*c_ecad"})
+        assert "ports={'v_tgfb_autocrine': None} to let the reader keep its own value" in text
         with pytest.raises(CompositionError, match="ports names 'c_nothing'"):
             replace_module(cell, "emt", tian, ports=LEFT_OUT | {"c_nothing": None})
 
@@ -507,8 +556,49 @@ class TestReplacing:
             replace_module(cell, "emt", tian, ports=LEFT_OUT | {"c_ecad": "a_emt"})
 
     def test_the_same_module_changes_nothing(self):
-        cell = cascade.load_composition("carcinoma_cell")
-        assert replace_module(cell, "wnt", cascade.load_module("wnt")) == cell
+        for name in ("carcinoma_cell", "breast_lite"):  # the second one with states at rest and start values
+            whole = cascade.load_composition(name)
+            assert replace_module(whole, "wnt", cascade.load_module("wnt")) == whole
+
+    def test_an_edited_copy_keeps_the_values_of_its_place(self):
+        lite = cascade.load_composition("breast_lite")
+        niche = replace(cascade.load_module("organ_niche"), name="my_niche")
+        with pytest.raises(
+            CompositionError, match=r"replace all of them: replace_module\(composition, 'organs', ...\)"
+        ):
+            replace_module(lite, "bone", niche)
+        swapped = replace_module(lite, "organs", niche)
+        assert {swapped.instances[organ].name for organ in swapped.groups["organs"]} == {"my_niche"}
+        assert (swapped.overrides, swapped.group_values) == (lite.overrides, lite.group_values)
+        vessels = replace(cascade.load_module("hypoxia_vegf"), name="my_vessels")
+        swapped = replace_module(lite, "hypoxia_vegf", vessels)
+        assert swapped.overrides == lite.overrides
+        assert swapped.start["my_vessels"] == lite.start["hypoxia_vegf"]
+        assert "my_vessels" not in swapped.quasi_steady
+
+    def test_a_strangers_module_gets_no_value_of_the_old_one(self):
+        lite = cascade.load_composition("breast_lite")
+        text = "model mine; f_portal = 2; w_soil = 3; f_found := f_portal*w_soil;\nend"
+        units = dict.fromkeys(("f_portal", "w_soil", "f_found"), "dimensionless")
+        mine = read_module(text, time_unit="day", units=units, ports={"f_found": "f_found"})
+        old = cascade.load_module("organ_niche")
+        others = {port.id: None for port in old.ports if port.id != "f_found"}
+        with pytest.raises(CompositionError) as caught:
+            replace_module(lite, "organs", mine, ports=others)
+        # a product with what another instance writes is not left out in silence; three organs are one line
+        text = str(caught.value)
+        assert "without 'f_growth_here' it would lose drivers.f_proliferation as well (and 2 more)" in text
+        unread = re.findall(r"ports names '(\w+)'", text)
+        factors = re.findall(r"without '(\w+)' it would lose", text)
+        assert len(factors) == len(set(factors))
+        ports = {name: None for name in others if name not in unread} | dict.fromkeys(factors, "f_one")
+        rows = [
+            Parameter(id="f_one", name="no effect", nominal=1, unit="dimensionless", note="own module"),
+            Parameter(id="organs.w_soil", name="w_soil", nominal=5, unit="dimensionless", note="own module"),
+        ]
+        swapped = replace_module(lite, "organs", mine, ports=ports, parameters=rows)  # fmt: skip
+        assert not [key for key in swapped.overrides if key.partition(".")[0] in lite.groups["organs"]]
+        assert swapped.group_values["organs.w_soil"].nominal == 5
 
 
 class TestFolder:
@@ -536,7 +626,7 @@ class TestFolder:
         assert json.loads(done.output)["parameters"][1]["unit"] == "per_day"
         refused = runner.invoke(_own.commands, [args[0]])
         assert isinstance(refused.exception, ModuleError)
-        assert "time_unit" in str(refused.exception)
+        assert "time: say --time-unit UNIT\n  A: say --unit A=UNIT" in str(refused.exception)
 
     def test_shown_in_jupyter(self, tian):
         page = tian._repr_html_()

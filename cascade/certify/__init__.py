@@ -27,11 +27,14 @@ __all__ = ["ENGINES", "Apart", "Certificate", "EngineRun", "certify"]
 ENGINES: Mapping[str, str] = {
     "roadrunner": "libRoadRunner",
     "copasi": "COPASI",
-    "scipy": "SciPy, own reading of SBML",
+    "scipy": "SciPy",
     "amici": "AMICI",
-    "cascade": "cascade.simulate of the model",
+    "cascade": "cascade.simulate",
 }
 """The engines by id."""
+
+_WORKS_ON = {"scipy": "on an own reading of the SBML", "cascade": "of the model"}
+"""What an engine solves, if that is not the file as it reads it itself."""
 
 USUAL_ENGINES = ("roadrunner", "copasi", "scipy")
 
@@ -221,6 +224,7 @@ def _engine_run(engine: str, outcome: Outcome) -> EngineRun:
         engine=engine,
         name=ENGINES[engine],
         version=answer.version if answer else "",
+        works_on=_WORKS_ON.get(engine, ""),
         status=outcome.status,
         seconds=round(outcome.seconds, 3),
         options=answer.options if answer else {},

@@ -29,6 +29,8 @@ class EngineRun:
 
     Attributes
     ----------
+    works_on : str
+        What it solved, in words, if that is not the file as it reads it itself.
     status : str
         `ok`, or why there is no result.
     options : mapping
@@ -38,6 +40,7 @@ class EngineRun:
     engine: str
     name: str
     version: str = ""
+    works_on: str = ""
     status: str = "ok"
     seconds: float = 0.0
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -46,6 +49,11 @@ class EngineRun:
     def ok(self) -> bool:
         """True if there is a result."""
         return self.status == "ok"
+
+    @property
+    def label(self) -> str:
+        """Name, version and what it solved, for people: SciPy 1.17.1 on an own reading of the SBML."""
+        return " ".join(part for part in (self.name, self.version, self.works_on) if part)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +131,7 @@ class Certificate:
             found.append("The simulators agree on what the file says; the model says something else.")
         elif self.outlier:
             found.append(f"Without {self.outlier} all others agree.")
-        found += [f"{run.name} gave no result: {run.status}." for run in self.engines if not run.ok]
+        found += [f"{run.label} gave no result: {run.status}." for run in self.engines if not run.ok]
         if self.findings:
             errors = sum(issue.severity == "error" for issue in self.findings)
             found.append(f"{len(self.findings)} findings in the file, {errors} of them errors.")

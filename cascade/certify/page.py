@@ -12,7 +12,7 @@ import numpy as np
 from cascade import _html
 from cascade._files import make_folder, write_text
 from cascade._style import COLORS, GREY, clean, embed, new_figure, render
-from cascade.certify.certificate import Apart, Certificate
+from cascade.certify.certificate import Apart, Certificate, EngineRun
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +49,7 @@ def _context(certificate: Certificate) -> dict[str, Any]:
         "sentences": certificate.sentences(),
         "engines": [
             {
-                "name": run.name,
+                "name": _called(run),
                 "version": run.version,
                 "status": run.status,
                 "ok": run.ok,
@@ -70,6 +70,10 @@ def _context(certificate: Certificate) -> dict[str, Any]:
         "sha256": certificate.sha256,
         "environment": [(k, v) for k, v in certificate.deviations.attrs.items() if k != "measure"],
     }
+
+
+def _called(run: EngineRun) -> str:
+    return f"{run.name} {run.works_on}".strip()  # the version has a column of its own
 
 
 def _pair(pair: Apart, tolerance: float) -> dict[str, Any]:
@@ -123,7 +127,7 @@ def _draw_symbols(axis: Axes, certificate: Certificate) -> None:
 
 def certificate_html(certificate: Certificate) -> str:
     """View of a certificate in Jupyter: the verdict, the simulators, the pairs, the findings."""
-    runs = [(run.name, run.version, run.status, f"{run.seconds:.1f} s") for run in certificate.engines]
+    runs = [(_called(run), run.version, run.status, f"{run.seconds:.1f} s") for run in certificate.engines]
     pairs = [
         (f"{pair.first} and {pair.second}", f"{pair.largest:.2g}", pair.symbol, f"{pair.time:.6g}")
         for pair in certificate.pairs

@@ -10,6 +10,7 @@ import typer
 import cascade
 from cascade._files import write_dataset, written
 from cascade.cli._options import Index, Json, Name, Plot, Structure, check_suffix, cluster, model_of, say
+from cascade.cli._stopping import keep_runs
 from cascade.errors import CascadeError
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def _keep(found: xr.Dataset, out: Path | None) -> None:
     "`cascade sensitivity breast_lite --readout h_since_surgery_5y --settle 5 --method chaos --transform log`"
 )
 def sensitivity(
+    context: typer.Context,
     name: Name,
     readout: Annotated[
         list[str] | None, typer.Option("--readout", help="A readout (repeat the option); by default p_overt_5y.")
@@ -108,6 +110,7 @@ def sensitivity(
             found, verdict = how.indices, str(how.indices.attrs["settled_verdict"])
             found.attrs["ranking_index"] = found.attrs["index"]
         else:
+            keep_runs(context, store)
             options: dict[str, Any] = {"samples": samples, "groups": by, "store": store, "resume": resume}
             options |= {} if transform is None else {"transform": transform}
             found = cascade.analyze(model, names, method or "chaos", **options, **common)

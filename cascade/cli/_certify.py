@@ -92,7 +92,7 @@ def _print(found: Certificate) -> None:
     for sentence in found.sentences():
         typer.echo(sentence)
     for run in found.engines:
-        typer.echo(f"  {run.name} {run.version}: {run.status}, {run.seconds:.1f} s".replace(" :", ":"))
+        typer.echo(f"  {run.label}: {run.status}, {run.seconds:.1f} s")
     for pair in found.pairs:
         typer.echo(f"  {pair.first} and {pair.second}: {pair.largest:.2g} ({pair.symbol} at {pair.time:.6g})")
     for issue in found.findings:

@@ -104,8 +104,9 @@ def results(
     check_suffix(out, (".nc",))
     wanted: Any = tool
     found = read_results(file, model_of(name, index, structure), tool=wanted)
-    if str(found["status"].item()) != "ok":
-        raise CascadeError(f"{file}: {found['status'].item()}")
+    bad = [str(status) for status in found["status"].values.ravel() if status != "ok"]
+    if bad:
+        raise CascadeError(f"{file}: {bad[0]}")
     if out is not None:
         typer.echo(f"wrote {write_dataset(out, found)}")
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cascade.cli._options import Json, check_folder, pairs_of, say
-from cascade.errors import CascadeError
+from cascade.errors import CascadeError, ModuleError
 
 if TYPE_CHECKING:
     from cascade.own import OwnModule
@@ -52,12 +53,16 @@ def import_model(
         check_folder(out)
     units = _texts(unit, "--unit")
     ports = _texts(port, "--port") or None
-    if propose:
-        units = _proposed(file, time_unit, concentration, units) | units
-    module = read_module(
-        file, name=out.absolute().name if out else None, ports=ports, like=like, time_unit=time_unit,
-        concentration_unit=concentration, units=units, volumes=pairs_of(volume, "--volume"),
-    )  # fmt: skip
+    volumes = pairs_of(volume, "--volume")
+    try:
+        if propose:
+            units = _proposed(file, time_unit, concentration, units) | units
+        module = read_module(
+            file, name=out.absolute().name if out else None, ports=ports, like=like, time_unit=time_unit,
+            concentration_unit=concentration, units=units, volumes=volumes,
+        )  # fmt: skip
+    except ModuleError as error:
+        raise ModuleError(_in_options(str(error))) from error
     lines = module.conversion.lines()
     if out is not None:
         lines.append(f"wrote {write_module_folder(module, out)}")
@@ -68,6 +73,23 @@ def _proposed(file: Path, time_unit: str | None, concentration: str | None, unit
     from cascade.own import propose_units
 
     return propose_units(file, time_unit=time_unit, concentration_unit=concentration, units=units)
+
+
+_OPTIONS = (
+    (r"time_unit='(\w+)'", r"--time-unit \1"),
+    (r"time_unit=\.\.\.", "--time-unit UNIT"),
+    (r"units=\{'(\w+)': '(\w+)'\}", r"--unit \1=\2"),
+    (r"units=\{'(\w+)': \.\.\.\}", r"--unit \1=UNIT"),
+    (r"volumes=\{'(\w+)': litres\}", r"--volume \1=LITRES"),
+    (r"propose_units\(\) returns the proposals", "--propose takes the proposals"),
+)
+
+
+def _in_options(text: str) -> str:
+    """Write the arguments that an error of `read_module` names as options of the command."""
+    for argument, option in _OPTIONS:
+        text = re.sub(argument, option, text)
+    return text
 
 
 def _data(module: OwnModule) -> dict[str, Any]:

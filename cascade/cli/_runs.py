@@ -127,7 +127,9 @@ def simulate(
         _write_result(result, out)
         typer.echo(f"wrote {out}")
     if plot:
-        _write_plot(result, plot, record)
+        # the result has flat ids; `record` has any names, of which a reaction has one only
+        shown = list(dict.fromkeys(model.ids.get(each, each) for each in record or ()))
+        _write_plot(result, plot, shown or None)
         typer.echo(f"wrote {plot}")
     if not out and not plot:
         last = result.isel(time=-1)

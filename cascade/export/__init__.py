@@ -51,8 +51,17 @@ def export(
 ) -> Path:
     """Write a model to a file that other tools read.
 
-    Flat SBML of every level and Antimony are read again and compared with the model before they take their place:
-    elements, formulas, start values and rates. A treated model is written with its doses.
+    A treated model is written with its doses. What is proved before a file takes its place differs by format:
+
+    - `sbml`: L3V2 is the text of the model itself, byte for byte. L3V1 and L2V4 are read again by libSBML and compared
+      with the model: elements, formulas, start values and rates.
+    - `comp`: the document that was flattened into the model, byte for byte; that the two are one was checked by
+      `compose`.
+    - `antimony`: read again by Antimony and compared as the older levels of SBML are.
+    - `omex`: read again as an archive, in which every SBML has the text that was written; for its SED-ML and for what
+      other tools compute from it holds what is said of the next ones.
+    - `petab`, `python` and flat SBML with `compact`: nothing is read again; of `python` only the syntax is checked. The
+      tests of this library compare what other tools compute from them with some models, not with the one at hand.
 
     Parameters
     ----------

@@ -49,6 +49,8 @@ def conditions(model: Model, treatments: Mapping[str, Intervention | Sequence[In
     own = tuple(row for row in model.parameters if _is_drug(row))
     if own:
         given[TREATED] = own
+    if not isinstance(treatments or {}, Mapping):
+        raise ValueSettingError(f"treatments is {treatments!r}; give a mapping of names to interventions")
     for name, what in (treatments or {}).items():
         interventions = _interventions(name, what, taken={UNTREATED, *given})
         before = len(model.parameters)

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from cascade.errors import SimulationError, ValueSettingError, unknown_name
+from cascade._tables import real_number
+from cascade.errors import CascadeError, SimulationError, ValueSettingError, unknown_name
 from cascade.export.conditions import UNTREATED, Conditions
 from cascade.export.observables import Observable
 from cascade.simulate import simulate
@@ -25,6 +26,8 @@ SHARE = 0.05
 PRECISE = Solver(relative_tolerance=1e-8, absolute_tolerance=1e-12)
 
 _COLUMNS = ("observableId", "time", "measurement")
+_TAKEN = {"experimentId", "simulationConditionId"}
+"""Columns that the writer makes itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,11 +82,18 @@ def given_measurements(
     UnknownNameError
         If an observable or a treatment is not known.
     """
-    missing = [name for name in _COLUMNS if name not in getattr(table, "columns", ())]
+    columns = [str(name) for name in getattr(table, "columns", ())]
+    missing = [name for name in _COLUMNS if name not in columns]
     if missing or not len(table):
         raise ValueSettingError(
             f"measurements lack {', '.join(missing) or 'rows'}; give a table with the columns {', '.join(_COLUMNS)},"
             " and treatment"
+        )
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice or _TAKEN & set(columns):
+        raise ValueSettingError(
+            f"measurements have the columns {', '.join(twice) or ', '.join(sorted(_TAKEN & set(columns)))}, which"
+            f" {'stand twice' if twice else 'PEtab fills from the column treatment'}; leave one of each"
         )
     known = {each.id for each in observables}
     found = []
@@ -99,8 +109,8 @@ def _measurement(row: Mapping[Any, Any], where: str, known: set[str], arms: Cond
     if arm not in (arms.values or {"": {}}):
         raise unknown_name("treatment", arm, arms.values, f"the problem ({where} of the measurements)")
     try:
-        day, value = float(row["time"]), float(row["measurement"])
-    except (TypeError, ValueError):
+        day, value = real_number(row["time"]), real_number(row["measurement"])
+    except CascadeError:
         day = value = math.nan
     if not (math.isfinite(day) and day >= 0 and math.isfinite(value)):
         raise ValueSettingError(

@@ -90,6 +90,8 @@ def write_petab(
     FileError
         If a file cannot be written.
     """
+    if not isinstance(model, Model):
+        raise ValueSettingError(f"write_petab() was given the model {model!r}; give a Model, made by compose()")
     if version not in VERSIONS:
         raise CascadeError(f"PEtab version {version!r}: known are 1 and 2")
     problem = _problem(model, treatments, measurements, years)

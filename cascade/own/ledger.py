@@ -76,7 +76,8 @@ class Ledger:
         """Note a symbol with its units."""
         quantity = self.scale.of[name]
         origin = self.scale.stated.how.get(name, "")
-        known = {"you": "unit said by you", "derived": "unit derived from its formula"}.get(origin, "")
+        known = {"you": "unit said by you", "derived": "unit derived from its formula",
+                 "port": "the unit of the port"}.get(origin, "")  # fmt: skip
         if origin.startswith("any"):
             known = "unit " + origin
         self.notes.append(

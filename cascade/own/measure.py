@@ -206,7 +206,8 @@ def spelled(unit: Measure) -> str:
     options: list[list[list[tuple[str, int]]]] = []
     mole, metre, second = (round(powers.get(base, 0)) for base in ("mole", "metre", "second"))
     if mole and metre == -3 * mole:
-        options.append([[(word, mole)] for word in ("pM", "nM", "uM", "mM")])
+        options.append([[(word, mole)] for word in ("pM", "nM", "uM", "mM")]
+                       + [[("molecule", mole), (volume, -mole)] for volume in ("litre", "ml")])  # fmt: skip
         metre = 0
     elif mole:
         options.append([[(word, mole)] for word in ("molecule", "pmole", "nmole", "umole", "mmole")])

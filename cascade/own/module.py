@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,11 +16,12 @@ from cascade.errors import CascadeError, ModuleError
 from cascade.evidence import write_parameters
 from cascade.own.conversion import Converter
 from cascade.own.draft import Draft
+from cascade.own.measure import Measure, combined, from_word
 from cascade.own.ports import Wish, wishes
 from cascade.own.report import Conversion, Matched, renamed
 from cascade.own.scales import TIME
 from cascade.own.source import Source, open_source, snake
-from cascade.own.stated import Said, state_units
+from cascade.own.stated import Said, Stated, state_units
 from cascade.own.structure import drop_unused, is_free, new_names, rows_of, structure_of
 from cascade.specs import Module, Parameter
 
@@ -58,8 +59,9 @@ def read_module(
     ports : mapping of str to str, optional
         Ports by their name: a symbol of the source (`{"c_tgfb": "TGFb"}`), which gets that name, or a formula over its
         symbols (`{"a_emt": "ZEB/(ZEB + 0.3)"}`) in the units of the source. A constant becomes an input, what varies an
-        output. A formula needs a unit: from `units`, or from the port of `like`. Without `ports` and `like`, every
-        symbol that varies becomes an output.
+        output. A formula needs a unit: from `units`; or, with `like`, what follows from its symbols (`0.1*ZEB` is in
+        the unit of `ZEB`, and converted), else that of the port of `like`. Without `ports` and `like`, every symbol
+        that varies becomes an output.
     like : str, Path or Module, optional
         A module whose ports are looked for in the source (see `propose_ports`); clear matches become ports, the others
         are listed in `conversion.unmatched`.
@@ -94,9 +96,8 @@ def read_module(
     document = opened.document()
     model = document.getModel()
     chosen, unmatched = wishes(opened, model, ports or {}, shipped)
-    said = Said(time=time_unit, concentration=concentration_unit, volumes=volumes or {},
-                units={**_formula_units(chosen, units or {}, opened), **(units or {})})  # fmt: skip
-    stated = state_units(opened, model, said)
+    said = Said(time=time_unit, concentration=concentration_unit, volumes=volumes or {}, units=units or {})
+    stated = _with_ports(chosen, said, state_units(opened, model, said), opened)
     stated.require(opened.origin)
     converter = Converter(opened, model, stated, said)
     draft = converter.convert()
@@ -167,14 +168,28 @@ def _check_names(name: str, ports: Mapping[str, str]) -> None:
         raise ModuleError("two ports are the same symbol; give one of them as a formula, such as '1*S'")
 
 
-def _formula_units(chosen: list[Wish], units: Mapping[str, str], source: Source) -> dict[str, str]:
-    lost = [wish.port for wish in chosen if wish.formula and not wish.unit and wish.port not in units]
+def _with_ports(chosen: list[Wish], said: Said, stated: Stated, source: Source) -> Stated:
+    """Give a formula whose unit neither the user said nor its symbols tell that of the port that it serves."""
+    open_ports = [wish for wish in chosen if wish.formula and wish.port not in said.units]
+    lost = [wish.port for wish in open_ports if not wish.unit]
     if lost:
         raise ModuleError(
             f"{source.origin}: the formula of {', '.join(lost)} needs a unit; "
             f"say units={{{lost[0]!r}: 'dimensionless'}} or another"
         )
-    return {wish.port: wish.unit for wish in chosen if wish.formula and wish.unit}
+    units, how, missing = dict(stated.units), dict(stated.how), dict(stated.missing)
+    for wish in open_ports:
+        unit = from_word(wish.unit)
+        if how.get(wish.port) != "derived" or not _is_alike(units[wish.port], unit):
+            units[wish.port], how[wish.port] = unit, "port"
+        missing.pop(wish.port, None)
+    return replace(stated, units=units, how=how, missing=missing)
+
+
+def _is_alike(own: Measure, wanted: Measure) -> bool:
+    """Tell whether a unit becomes the other by a factor, or by a volume (molecules in a cell)."""
+    thin = combined([*own.dimensions, ("metre", -3 * own.exponent("mole"))])
+    return wanted.dimensions in (own.dimensions, thin)
 
 
 def _check_ports(chosen: list[Wish], draft: Draft, source: Source) -> None:
@@ -194,7 +209,8 @@ def _check_ports(chosen: list[Wish], draft: Draft, source: Source) -> None:
             problems.append(f"{wish.symbol} {why}; port {wish.port!r} is an {wish.direction}put")
         if wish.unit and not same_unit(unit, wish.unit):
             problems.append(
-                f"{wish.symbol} is in {unit}, but port {wish.port!r} is in {wish.unit}; give a formula for it"
+                f"{wish.formula or wish.symbol} is in {unit}, but port {wish.port!r} is in {wish.unit}; "
+                + ("change the formula" if wish.formula else "give a formula for it")
             )
     if problems:
         raise ModuleError(f"{source.origin}:\n  " + "\n  ".join(problems))

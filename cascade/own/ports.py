@@ -14,7 +14,8 @@ from cascade import _sbml
 from cascade.catalogue import load_module
 from cascade.errors import ModuleError, unknown_name
 from cascade.own.annotations import identifiers_of
-from cascade.own.source import Source, open_source
+from cascade.own.measure import from_file
+from cascade.own.source import Source, check_formula, open_source
 from cascade.specs import Module, Port
 
 if TYPE_CHECKING:
@@ -129,13 +130,15 @@ def _unserved(like: Module, ports: Mapping[str, str], found: list[Candidate], cl
 def add_formula(model: libsbml.Model, port: str, text: str, origin: str = "") -> None:
     """Add a variable with a formula to a model, in the units of the model."""
     symbols = _symbols(model)
-    math = libsbml.parseL3Formula(text)
+    math = libsbml.parseL3FormulaWithModel(text, model)  # a species called `Time` would be the time
     if math is None:
         raise ModuleError(f"{origin}: {text!r} (port {port!r}) is neither a symbol nor a formula: "
                           + " ".join(libsbml.getLastParseL3Error().split()))  # fmt: skip
     for name in sorted(_sbml.symbols(math)):
         if name not in symbols:
             raise unknown_name("symbol", name, symbols, f"{origin or 'the source'}, formula of port {port!r}")
+    check_formula(math, f"{origin}: the formula of port {port!r}")
+    _check_units(model, math, f"{origin}: the formula of port {port!r}")
     if model.getElementBySId(port) is not None:
         raise ModuleError(f"{origin}: the formula of port {port!r} has the name of a symbol; rename the port")
     parameter = model.createParameter()
@@ -144,6 +147,15 @@ def add_formula(model: libsbml.Model, port: str, text: str, origin: str = "") ->
     rule = model.createAssignmentRule()
     rule.setVariable(port)
     rule.setMath(math)
+
+
+def _check_units(model: libsbml.Model, node: libsbml.ASTNode, where: str) -> None:
+    """Refuse numbers with a unit that is none: libSBML reads `1e400` as 1 with the unit e400."""
+    if node.isSetUnits() and from_file(model, node.getUnits()) is None:
+        number = libsbml.formulaToL3String(node)
+        raise ModuleError(f"{where} has the number {number!r}, whose unit is unknown; leave the unit out")
+    for index in range(node.getNumChildren()):
+        _check_units(model, node.getChild(index), where)
 
 
 def _symbols(model: libsbml.Model) -> set[str]:

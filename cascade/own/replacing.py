@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import libsbml
 
 from cascade._sbml import symbols
 from cascade.errors import CompositionError, unknown_name
 from cascade.expansion import REFERENCE, SUM
-from cascade.joins import resolve, token
+from cascade.joins import token
+from cascade.own.inheriting import assembled
 from cascade.specs import Composition, Join, Module, Parameter
 
 _WORD = re.compile(r"[A-Za-z]\w*")
@@ -39,7 +40,8 @@ def replace_module(
         What serves a port of the old module: for an input, the name of an input of the new one; for an output, an
         output of the new one or a formula over its outputs and the parameters of the composition, such as
         `{"a_emt": "c_zeb/(c_zeb + ec50_zeb)"}`. None leaves it out: the input of the new module, or the reader of the
-        output, keeps its own value; in a sum the term is left out. Ports of the same name need no entry.
+        output, keeps its own value; in a sum the term is left out; in a product with what others write it is refused.
+        Ports of the same name need no entry.
     joins : mapping of str to str, optional
         Formulas for further inputs of the new module, such as `{"c_dose": "c_scale*tgf_beta.c_psmad"}`.
     parameters : sequence of Parameter, optional
@@ -48,7 +50,10 @@ def replace_module(
     Returns
     -------
     Composition
-        The values that the composition gave to constants of the old module are left out with it.
+        The values that the composition gave to constants of the old module are left out with it, except those of
+        constants that the new one has as well: same id, name and unit, as in an edited copy of a shipped module. Such
+        a copy also keeps the start of the composition; a module that is not the same keeps no state at rest
+        (`quasi_steady`).
 
     Raises
     ------
@@ -68,10 +73,11 @@ def replace_module(
     kept = [found for join in composition.joins if (found := rewiring.join(join)) is not None]
     new = [Join(reader=f"{instance}.{port}", formula=formula) for port, formula in (joins or {}).items()]
     rewiring.check_used()
+    rewiring.check_written()
     if rewiring.problems:
         where = f"composition {composition.name!r}, {instance!r} replaced by module {module.name!r}:\n  "
         raise CompositionError(where + "\n  ".join(rewiring.problems))
-    return _assembled(composition, members, module, (*kept, *new), parameters)
+    return assembled(composition, members, module, (*kept, *new), parameters)
 
 
 def _check_whole(composition: Composition, members: tuple[str, ...], module: Module) -> None:
@@ -101,6 +107,8 @@ class _Rewiring:
     constants: set[str]
     problems: list[str] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
+    unwritten: dict[str, list[str]] = field(default_factory=dict)
+    mixed: dict[str, list[str]] = field(default_factory=dict)
 
     def join(self, join: Join) -> Join | None:
         """Return the join as it is with the new module; None if it is left out."""
@@ -112,6 +120,20 @@ class _Rewiring:
         """Refuse ports that no join speaks of."""
         for port in self.ports.keys() - self.used:
             self.problems.append(f"ports names {port!r}, but no join reads or drives it; leave it out")
+
+    def check_written(self) -> None:
+        """Refuse outputs that others read and the new module does not write, one line a port."""
+        outputs = ", ".join(self._names("out")) or "it has none"
+        for port, readers in self.unwritten.items():
+            self.problems.append(
+                f"{readers[0]}{_more(readers)}, which module {self.module.name!r} does not write; say "
+                f"ports={{{port!r}: 'FORMULA'}} with a formula over its outputs ({outputs}) and parameters, or "
+                f"ports={{{port!r}: None}} to let the reader keep its own value"
+            )
+        for port, readers in self.mixed.items():
+            self.problems.append(
+                f"{readers[0]}{_more(readers)}; say ports={{{port!r}: 'FORMULA'}}, with a parameter of value 1, say"
+            )
 
     def _names(self, direction: str) -> list[str]:
         return [port.id for port in self.module.ports if port.direction == direction]
@@ -140,12 +162,12 @@ class _Rewiring:
         return f"{name}.{new}"
 
     def _formula(self, join: Join) -> str | None:
-        found: str | None = SUM.sub(lambda match: self._sum(match, join), join.formula)
-        whole = REFERENCE.fullmatch(join.formula.strip())
-        if whole and self._is_left_out(whole):
-            self.used.add(whole[2])
+        found = self._shortened(SUM.sub(lambda match: self._sum(match, join), join.formula))
+        read = list(REFERENCE.finditer(found))
+        if read and all(map(self._is_left_out, read)):  # nothing that others write is lost with it
+            self.used |= {match[2] for match in read}
             return None
-        return REFERENCE.sub(lambda match: self._reference(match, join), self._shortened(found or ""))
+        return REFERENCE.sub(lambda match: self._reference(match, join), found)
 
     def _is_left_out(self, match: re.Match[str]) -> bool:
         return match[1] in self.members and self.ports.get(match[2], "") is None
@@ -182,13 +204,15 @@ class _Rewiring:
         new = self.ports.get(port, port)
         if new in self._names("out"):
             return f"{place}.{new}"
-        if port not in self.ports or new is None:
-            self.problems.append(
-                f"{join.reader} = {join.formula!r} reads output {port!r} of {place!r}, which module "
-                f"{self.module.name!r} does not write; say ports={{{port!r}: 'FORMULA'}} with a formula over its "
-                "outputs "
-                f"({', '.join(self._names('out')) or 'it has none'}) and parameters"
+        if new is None:
+            others = sorted({m[0] for m in REFERENCE.finditer(join.formula) if not self._is_left_out(m)})
+            self.mixed.setdefault(port, []).append(
+                f"{join.reader} = {join.formula!r}: without {port!r} it would lose {', '.join(others)} as well"
             )
+            return match[0]
+        if port not in self.ports:
+            reads = f"{join.reader} = {join.formula!r} reads output {port!r} of {place!r}"
+            self.unwritten.setdefault(port, []).append(reads)
             return match[0]
         return self._expression(place, port, new)
 
@@ -210,40 +234,12 @@ class _Rewiring:
         return f"({_WORD.sub(write, text)})"
 
 
+def _more(readers: list[str]) -> str:
+    return f" (and {len(readers) - 1} more)" if len(readers) > 1 else ""
+
+
 def _terms(node: libsbml.ASTNode) -> list[libsbml.ASTNode]:
     """Return the terms of a sum."""
     if node.getType() != libsbml.AST_PLUS:
         return [node]
     return [term for index in range(node.getNumChildren()) for term in _terms(node.getChild(index))]
-
-
-def _assembled(
-    composition: Composition,
-    members: tuple[str, ...],
-    module: Module,
-    joins: tuple[Join, ...],
-    parameters: Sequence[Parameter],
-) -> Composition:
-    instances = {name: module if name in members else other for name, other in composition.instances.items()}
-    gone = {other.name for other in composition.instances.values()}
-    gone -= {other.name for name, other in composition.instances.items() if name not in members}
-    whole = {group for group, places in composition.groups.items() if set(places) <= set(members)}
-    # constants that only the joins of the old module used go with them
-    before = {word for join in composition.joins for word in _WORD.findall(join.formula)}
-    after = {word for join in joins for word in _WORD.findall(join.formula)}
-    own = [row for row in composition.parameters if row.id in after or row.id not in before]
-    values = {row.id: row for row in parameters if "." in row.id}
-    given = [row for row in parameters if "." not in row.id]
-    own = [row for row in own if row.id not in {each.id for each in given}] + given
-    found = replace(
-        composition,
-        instances=instances,
-        joins=joins,
-        parameters=tuple(own),
-        overrides={k: v for k, v in composition.overrides.items() if k.partition(".")[0] not in members} | values,
-        group_values={k: v for k, v in composition.group_values.items() if k.partition(".")[0] not in whole},
-        quasi_steady={name: states for name, states in composition.quasi_steady.items() if name not in gone},
-        start={name: states for name, states in composition.start.items() if name not in gone},
-    )
-    resolve(found)
-    return found

@@ -140,7 +140,7 @@ def _plain(document: libsbml.SBMLDocument, origin: str) -> libsbml.SBMLDocument:
     if problems:
         raise ModuleError(f"{origin} cannot become a module:\n  " + "\n  ".join(problems))
     for formula, where in formulas(model):
-        _check_formula(formula, f"{origin}: {where}")
+        check_formula(formula, f"{origin}: {where}")
     return document
 
 
@@ -192,7 +192,7 @@ _REFUSED = {libsbml.AST_FUNCTION_DELAY: "a delayed value", libsbml.AST_FUNCTION_
             libsbml.AST_NAME_AVOGADRO: "the Avogadro constant as a symbol"}  # fmt: skip
 
 
-def _check_formula(node: libsbml.ASTNode, where: str) -> None:
+def check_formula(node: libsbml.ASTNode, where: str) -> None:
     """Refuse what no module may have: delays, rates of symbols, functions without a definition, infinite numbers."""
     if node is None:
         raise ModuleError(f"{where} has no formula; give it one")
@@ -202,4 +202,4 @@ def _check_formula(node: libsbml.ASTNode, where: str) -> None:
     if node.isNumber() and not math.isfinite(number_of(node)):
         raise ModuleError(f"{where} holds the number {number_of(node)}; give a finite number")
     for index in range(node.getNumChildren()):
-        _check_formula(node.getChild(index), where)
+        check_formula(node.getChild(index), where)

@@ -63,10 +63,11 @@ def state_units(source: Source, model: libsbml.Model, said: Said) -> Stated:
     timed = TIME in known
     if not timed:
         known[TIME] = from_word("second")  # for what can be derived; what depends on it is not proposed
-    derived = _derived(model, known, [s for s in symbols if s not in known])
+    places = {place.getId() for place in model.getListOfCompartments()}
+    litres = {place: from_word("litre") for place in places if place not in known}  # what they become below
+    derived = _derived(model, {**known, **litres}, [s for s in symbols if s not in known and s not in places])
     if not timed:
         derived = {s: Measure((), 1.0, "") if unit.exponent("second") else unit for s, unit in derived.items()}
-    places = {place.getId() for place in model.getListOfCompartments()}
     constant = {p.getId() for p in model.getListOfParameters()} - _variables(model)
     used = set().union(*(symbols_of(formula) for formula, _ in formulas(model)))
     missing = {} if timed else {TIME: ""}

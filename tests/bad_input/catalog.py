@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from bad_input import analyses, compositions, modules, runs
+from bad_input import analyses, compositions, modules, opened, runs, tables
 from bad_input.case import Case
 
 CASES: dict[str, Case] = {
     f"{area.__name__.rpartition('.')[2]}: {case.name}": case
-    for area in (modules, compositions, runs, analyses)
+    for area in (modules, compositions, runs, analyses, opened, tables)
     for case in area.CASES
 }
 """Every case by its area and name."""

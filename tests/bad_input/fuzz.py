@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from folders import STRUCTURE, make_composition, number
 
 import cascade
 from bad_input.modules import built
+from cascade._time_courses import TIMES
 from cascade.engine import OK, REASONS
 from cascade.errors import CascadeError
 from cascade.sensitivity import uncertain
@@ -96,6 +98,72 @@ def composition_file(question: bytes) -> str:
         (path / "composition.toml").write_bytes(question)
         tried(lambda: cascade.check(path) and [])
         return tried(lambda: faults(cascade.compose(cascade.load_composition(path))))
+
+
+def archive(question: tuple[bytes, bool]) -> str:
+    """Read an archive of these bytes; if asked, open its model too."""
+    from cascade.archive import open_archive, read_archive
+
+    data, whole = question
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "made.omex"
+        path.write_bytes(data)
+        said = tried(lambda: [text for text in read_archive(path).values() if "<" not in text])
+        assert list(Path(place).rglob("*")) == [path], "something was unpacked"
+        return tried(lambda: open_archive(path).flat and []) if whole and said == "ran" else said
+
+
+def results(question: tuple[str, bytes]) -> str:
+    """Read results of another tool from a file with this suffix and these bytes; compare them with what it says."""
+    suffix, data = question
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / f"run{suffix}"
+        path.write_bytes(data)
+        return tried(lambda: apart(cascade.read_results(path, shipped("wnt"), tool="cascade"), suffix, data))
+
+
+def apart(found: Any, suffix: str, data: bytes) -> list[str]:
+    """Return where results and their file, read cell by cell, differ: lost, strange or moved numbers."""
+    if "condition" not in found.dims:
+        found = found.expand_dims(condition=[""])
+    said = {
+        (name, str(condition), float(time)): float(value)
+        for name in found.data_vars
+        if name not in ("status", "rung")
+        for condition in found["condition"].values
+        for time, value in zip(found["time"].values, found[name].sel(condition=condition).values, strict=True)
+    }
+    there = cells(suffix, data)
+    if found.sizes["condition"] == 1:
+        there = {(name, str(found["condition"].values[0]), time): value for (name, _, time), value in there.items()}
+    good = {str(each) for each in found["condition"].values[found["status"].broadcast_like(found["condition"]) == OK]}
+    wrong = [f"{place} is lost or strange" for place in said.keys() ^ there.keys()]
+    for place in said.keys() & there.keys():
+        if place[1] in good and not np.isclose(said[place], there[place], rtol=1e-14, atol=0):
+            wrong.append(f"{place}: {said[place]} instead of {there[place]}")
+    return wrong
+
+
+def cells(suffix: str, data: bytes) -> dict[tuple[str, str, float], float]:
+    """Return every number of a table by name, condition and time."""
+    lines = csv.reader(data.decode("utf-8-sig").splitlines(), delimiter="\t" if suffix == ".tsv" else ",")
+    header, *rows = (line for line in lines if "".join(line).strip())
+    found = {}
+    for row in rows:
+        of = {name.strip(): cell for name, cell in zip(header, row, strict=True)}
+        if "observableId" in of:
+            found[of["observableId"], of.get("simulationConditionId", ""), float(of["time"])] = real(of["simulation"])
+        else:
+            time = float(next(of[name] for name in TIMES if name in of))
+            found |= {(name, "", time): real(cell) for name, cell in of.items() if name not in TIMES}
+    return found
+
+
+def real(cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:  # NA and the like
+        return float("nan")
 
 
 def tried(verb: Any) -> str:
