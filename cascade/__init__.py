@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cascade.analyze import analyze as analyze
     from cascade.analyze import settle_top as settle_top
+    from cascade.archive import open_archive as open_archive
     from cascade.bifurcation import bifurcation as bifurcation
     from cascade.catalogue import composition_names as composition_names
     from cascade.catalogue import load_composition as load_composition
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from cascade.combinations import combination_table as combination_table
     from cascade.combinations import combine_targets as combine_targets
     from cascade.compose import compose as compose
+    from cascade.drugs import Drug as Drug
+    from cascade.drugs import carry as carry
+    from cascade.drugs import drug_names as drug_names
+    from cascade.drugs import load_drug as load_drug
     from cascade.errors import CascadeError as CascadeError
     from cascade.evaluate import evaluate as evaluate
     from cascade.export import export as export
@@ -41,9 +46,13 @@ if TYPE_CHECKING:
     from cascade.population import population_risk as population_risk
     from cascade.portable import check_portable as check_portable
     from cascade.portable import portable_profile as portable_profile
+    from cascade.procedures import Radiotherapy as Radiotherapy
+    from cascade.procedures import Surgery as Surgery
     from cascade.quasi_steady import quasi_steady as quasi_steady
     from cascade.ranking import ranking_table as ranking_table
     from cascade.readouts import readout as readout
+    from cascade.regimens import Regimen as Regimen
+    from cascade.regimens import regimen as regimen
     from cascade.report import write_report as write_report
     from cascade.results import read_results as read_results
     from cascade.simulate import simulate as simulate
@@ -55,6 +64,7 @@ if TYPE_CHECKING:
     from cascade.targets import rank_targets as rank_targets
     from cascade.therapy import activate as activate
     from cascade.therapy import inhibit as inhibit
+    from cascade.therapy import pharmacokinetics as pharmacokinetics
     from cascade.therapy import treat as treat
     from cascade.validation import Qualification as Qualification
     from cascade.validation import validate as validate
@@ -67,14 +77,19 @@ __version__ = "0.1.0"
 _HOME = {
     "CascadeError": "errors",
     "Composition": "specs",
+    "Drug": "drugs",
     "Model": "specs",
     "Module": "specs",
     "Parameter": "specs",
     "Qualification": "validation",
+    "Radiotherapy": "procedures",
+    "Regimen": "regimens",
     "Solver": "specs",
+    "Surgery": "procedures",
     "activate": "therapy",
     "analyze": "analyze",
     "bifurcation": "bifurcation",
+    "carry": "drugs",
     "certify": "certify",
     "check": "check",
     "check_portable": "portable",
@@ -83,6 +98,7 @@ _HOME = {
     "compare_with_source": "own",
     "compose": "compose",
     "composition_names": "catalogue",
+    "drug_names": "drugs",
     "evaluate": "evaluate",
     "export": "export",
     "extinction": "extinction",
@@ -90,9 +106,12 @@ _HOME = {
     "id_map": "names",
     "inhibit": "therapy",
     "load_composition": "catalogue",
+    "load_drug": "drugs",
     "load_module": "catalogue",
     "module_names": "catalogue",
+    "open_archive": "archive",
     "open_sbml": "opening",
+    "pharmacokinetics": "therapy",
     "population_risk": "population",
     "portable_profile": "portable",
     "propose_ports": "own",
@@ -104,6 +123,7 @@ _HOME = {
     "read_module": "own",
     "read_results": "results",
     "readout": "readouts",
+    "regimen": "regimens",
     "replace_module": "own",
     "settle_top": "analyze",
     "simulate": "simulate",
@@ -120,14 +140,19 @@ _HOME = {
 __all__ = [
     "CascadeError",
     "Composition",
+    "Drug",
     "Model",
     "Module",
     "Parameter",
     "Qualification",
+    "Radiotherapy",
+    "Regimen",
     "Solver",
+    "Surgery",
     "activate",
     "analyze",
     "bifurcation",
+    "carry",
     "certify",
     "check",
     "check_portable",
@@ -136,6 +161,7 @@ __all__ = [
     "compare_with_source",
     "compose",
     "composition_names",
+    "drug_names",
     "evaluate",
     "export",
     "extinction",
@@ -143,9 +169,12 @@ __all__ = [
     "id_map",
     "inhibit",
     "load_composition",
+    "load_drug",
     "load_module",
     "module_names",
+    "open_archive",
     "open_sbml",
+    "pharmacokinetics",
     "population_risk",
     "portable_profile",
     "propose_ports",
@@ -157,6 +186,7 @@ __all__ = [
     "read_module",
     "read_results",
     "readout",
+    "regimen",
     "replace_module",
     "settle_top",
     "simulate",

@@ -1,4 +1,4 @@
-"""Multiplies a symbol of a flat model by an activity wherever it acts."""
+"""Multiplies a symbol of a flat model by an activity, or adds to it, wherever it acts."""
 
 from __future__ import annotations
 
@@ -21,12 +21,17 @@ def multiply(document: libsbml.Model, target: Symbol, activity: str) -> int:
 
 
 def _scale(element: libsbml.SBase | None, activity: str) -> int:
+    return _put(element, libsbml.AST_TIMES, activity)
+
+
+def _put(element: libsbml.SBase | None, operator: int, name: str) -> int:
+    """Put `<operator> name` behind the formula of an element; return 1 if it has one."""
     if element is None or not element.isSetMath():
         return 0
-    product = libsbml.ASTNode(libsbml.AST_TIMES)
-    product.addChild(element.getMath().deepCopy())
-    product.addChild(libsbml.parseL3Formula(activity))
-    element.setMath(product)
+    result = libsbml.ASTNode(operator)
+    result.addChild(element.getMath().deepCopy())
+    result.addChild(libsbml.parseL3Formula(name))
+    element.setMath(result)
     return 1
 
 
@@ -63,3 +68,11 @@ def _replaced(node: libsbml.ASTNode, name: str, product: libsbml.ASTNode) -> lib
         else:
             _replaced(child, name, product)
     return node
+
+
+def add(document: libsbml.Model, target: Symbol, addend: str) -> int:
+    """Add a variable to the target, a parameter, wherever that acts; return in how many formulas."""
+    if target.role == "computed":
+        return _put(document.getAssignmentRuleByVariable(target.id), libsbml.AST_PLUS, addend)
+    total = libsbml.parseL3Formula(f"{target.id} + {addend}")
+    return sum(_substitute(element, target.id, total) for element in _readers(document, target.id))

@@ -9,7 +9,7 @@ from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 from cascade._tables import is_number
 from cascade.errors import TableError, ValueSettingError, unknown_name
@@ -174,6 +174,8 @@ class Model:
         Names of the compositions that this one extends.
     years : float or None
         How long analyses simulate it unless told otherwise; without, `cascade.evaluate.USUAL_YEARS`.
+    interventions : tuple
+        What it is treated with: `Intervention` and `cascade.Regimen`, in the order of `treat`.
     """
 
     name: str
@@ -186,7 +188,7 @@ class Model:
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     bases: tuple[str, ...] = ()
     years: float | None = None
-    interventions: tuple[Intervention, ...] = ()
+    interventions: tuple[Any, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("ids", "instances", "groups"):

@@ -43,6 +43,12 @@ TOPICS = (
         homes=("therapy", "simulate", "readouts", "evaluate", "population", "extinction", "bifurcation"),
     ),
     Topic(
+        page="drugs",
+        title="Drugs and regimens",
+        text="Give drugs as a clinic does: kinetics, doses, routes, and what their concentration does.",
+        homes=("drugs", "regimens", "procedures"),
+    ),
+    Topic(
         page="analyses",
         title="Targets and sensitivity",
         text="Rank targets, say how sure the ranking is, why a target works, and on what a readout depends.",
