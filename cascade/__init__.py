@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from cascade.genes import rank_genes as rank_genes
     from cascade.names import id_map as id_map
     from cascade.opening import open_sbml as open_sbml
+    from cascade.optimize import optimize_regimen as optimize_regimen
     from cascade.own import compare_with_source as compare_with_source
     from cascade.own import propose_ports as propose_ports
     from cascade.own import propose_units as propose_units
@@ -66,6 +67,9 @@ if TYPE_CHECKING:
     from cascade.therapy import inhibit as inhibit
     from cascade.therapy import pharmacokinetics as pharmacokinetics
     from cascade.therapy import treat as treat
+    from cascade.treatment_effects import treatment_effects as treatment_effects
+    from cascade.treatment_report import write_treatment as write_treatment
+    from cascade.treatment_runs import run_treatments as run_treatments
     from cascade.validation import Qualification as Qualification
     from cascade.validation import validate as validate
     from cascade.validation_page import write_validation as write_validation
@@ -111,6 +115,7 @@ _HOME = {
     "module_names": "catalogue",
     "open_archive": "archive",
     "open_sbml": "opening",
+    "optimize_regimen": "optimize",
     "pharmacokinetics": "therapy",
     "population_risk": "population",
     "portable_profile": "portable",
@@ -125,15 +130,18 @@ _HOME = {
     "readout": "readouts",
     "regimen": "regimens",
     "replace_module": "own",
+    "run_treatments": "treatment_runs",
     "settle_top": "analyze",
     "simulate": "simulate",
     "target_treatments": "waterfall",
     "to_tellurium": "export.tellurium",
     "treat": "therapy",
+    "treatment_effects": "treatment_effects",
     "validate": "validation",
     "waterfall": "waterfall",
     "write_module_folder": "own",
     "write_report": "report",
+    "write_treatment": "treatment_report",
     "write_validation": "validation_page",
 }
 
@@ -174,6 +182,7 @@ __all__ = [
     "module_names",
     "open_archive",
     "open_sbml",
+    "optimize_regimen",
     "pharmacokinetics",
     "population_risk",
     "portable_profile",
@@ -188,15 +197,18 @@ __all__ = [
     "readout",
     "regimen",
     "replace_module",
+    "run_treatments",
     "settle_top",
     "simulate",
     "target_treatments",
     "to_tellurium",
     "treat",
+    "treatment_effects",
     "validate",
     "waterfall",
     "write_module_folder",
     "write_report",
+    "write_treatment",
     "write_validation",
 ]
 
@@ -208,6 +220,7 @@ _PARTS = (
     "plot_ranking",
     "plot_sensitivity",
     "plot_synergy",
+    "plot_treatment",
     "plot_waterfall",
     "sensitivity",
 )

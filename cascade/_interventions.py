@@ -58,6 +58,11 @@ def apply(
         raise ValueSettingError(
             f"{intervention.label}: origin {origin!r} is in {symbols[origin].unit}; it must be in day"
         )
+    if origin is not None and symbols[origin].role == "switched" and intervention.start < 0:
+        raise ValueSettingError(
+            f"{intervention.label}: start is {-intervention.start:g} days before {origin!r}, which is not known before"
+            " it comes; give 0 or later, or count from an earlier moment"
+        )
     names = _names(document, target.id)
     if not multiply(document, target, names.activity):
         raise ValueSettingError(

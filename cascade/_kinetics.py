@@ -53,7 +53,8 @@ def put_drug(document: libsbml.Model, model: Model, symbols: Mapping[str, Symbol
     names = _append(document, kinetics, drug)
     rows = _set_numbers(document, drug)
     wires = [*_follow(document, model, drug), *_act(document, model, symbols, drug)]
-    if not wires and drug.actions and model.instances:
+    # beside other drugs alone there is nothing to act on
+    if not wires and drug.actions and model.instances.keys() - {each.target for each in model.interventions}:
         targets = ", ".join(action.target for action in drug.actions)
         raise DrugError(
             f"drug {drug.name!r} acts on {targets}, which model {model.name!r} has not; give it to another model"

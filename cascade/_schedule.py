@@ -83,7 +83,7 @@ def _doses(plan: Regimen, most: int) -> Iterator[tuple[float, float]]:
     """Yield day and share of the dose, one more than the most at the most."""
     last, limit = plan.end - plan.start, min(plan.doses or math.inf, most + 1)
     for number, (day, share) in enumerate(_planned(plan)):
-        if day >= last or number >= limit:
+        if day >= last - _SAME * max(1.0, abs(last)) or number >= limit:
             return
         yield day, share * _reduced(plan, day)
 
@@ -139,7 +139,7 @@ def _averaged(plan: Regimen) -> Iterator[_Piece]:
         if plan.days_on is not None and not plan.loading:
             cycle = plan.days_on + plan.days_off
             end = min(end, (day // cycle) * cycle + plan.days_on)
-        yield _Piece(day, end, share / plan.every)
+        yield _Piece(day, end, share / (end - day))
 
 
 def _endless(plan: Regimen, number: float, first: float) -> Iterator[_Piece]:
@@ -188,6 +188,6 @@ def _joined(changes: list[tuple[float, float]]) -> list[tuple[float, float]]:
     place: dict[float, float] = {}
     last = -math.inf
     for day in sorted({day for day, _ in changes}):
-        last = last if day - last <= _SAME * max(1.0, abs(day)) else day
+        last = last if math.isfinite(day) and day - last <= _SAME * max(1.0, abs(day)) else day
         place[day] = last
     return [(place[day], number) for day, number in changes if number]

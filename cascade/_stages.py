@@ -46,7 +46,7 @@ MEMBERS: tuple[tuple[str, str], ...] = (
     ("disseminated_cells.found_*", "founding"),
     ("disseminated_cells.v_found", "founding"),
     *((f"lesions.{what}", "dormancy") for what in ("escape_*", "clear_*", "switch_*", "lose_*")),
-    *((f"lesions.{what}", "outgrowth") for what in ("found", "grow_*", "eliminate_*", "enter_*", "detect")),
+    *((f"lesions.{what}", "outgrowth") for what in ("found", "grow_*", "shrink_*", "eliminate_*", "enter_*", "detect")),
     ("lesions.k_hazard", "outgrowth"),
     ("endpoints.k_hazard", "outgrowth"),
 )

@@ -16,6 +16,9 @@ from cascade.specs import Model, Parameter
 FROM, UNTIL, UNTIL_SURGERY = "treated_from", "treated_until", "treated_until_surgery"
 """Constants of the switch: first and last day, and 1 if the last day counts from surgery."""
 
+END = "treated_end"
+"""The last day of a window of drugs."""
+
 NEVER = 1e6
 """A day beyond any follow-up."""
 
@@ -50,11 +53,7 @@ def switched(model: Model, constants: Sequence[str], surgery: str | None = None)
     document = _sbml.read_document(model.flat, model.name)
     flat, symbols = document.getModel(), symbol_table(model.flat)
     _sbml.add_units(flat, {"day"})
-    rows = [_constant(flat, FROM, NEVER, "day"), _constant(flat, UNTIL, NEVER, "day")]
-    until = UNTIL
-    if surgery is not None:
-        rows.append(_constant(flat, UNTIL_SURGERY, 0.0, "dimensionless"))
-        until = f"{UNTIL} + {UNTIL_SURGERY}*{surgery}"
+    rows, until = _window(flat, surgery)
     begin, end = _event(flat, "treatment_begins", FROM), _event(flat, "treatment_ends", until)
     for name in constants:
         activity = f"activity_of_{name}"
@@ -65,12 +64,52 @@ def switched(model: Model, constants: Sequence[str], surgery: str | None = None)
         rows.append(_constant(flat, factor_of(name), 1.0, "dimensionless"))
         _assign(begin, activity, factor_of(name))
         _assign(end, activity, "1 dimensionless")
+    return _with(model, document, rows, [row.id for row in rows])
+
+
+def windowed(model: Model, surgery: str | None = None) -> Model:
+    """Write the days of a window into a model, by which a regimen can be told when to begin and to end.
+
+    Parameters
+    ----------
+    model : Model
+    surgery : str, optional
+        Flat id of the day of surgery; then `UNTIL_SURGERY` can be set.
+
+    Returns
+    -------
+    Model
+        With the constants of the switch, and the variable `END`.
+    """
+    document = _sbml.read_document(model.flat, model.name)
+    flat = document.getModel()
+    _sbml.add_units(flat, {"day"})
+    rows, until = _window(flat, surgery)
+    end = _parameter(flat, END, NEVER, "day")
+    end.setConstant(False)
+    end.unsetValue()
+    rule = flat.createAssignmentRule()
+    rule.setVariable(END)
+    rule.setMath(libsbml.parseL3Formula(until))
+    return _with(model, document, rows, [END, *(row.id for row in rows)])
+
+
+def _window(flat: libsbml.Model, surgery: str | None) -> tuple[list[Parameter], str]:
+    """Write the constants of the switch; return their rows and the formula of the last day."""
+    rows = [_constant(flat, FROM, NEVER, "day"), _constant(flat, UNTIL, NEVER, "day")]
+    if surgery is None:
+        return rows, UNTIL
+    rows.append(_constant(flat, UNTIL_SURGERY, 0.0, "dimensionless"))
+    return rows, f"{UNTIL} + {UNTIL_SURGERY}*{surgery}"
+
+
+def _with(model: Model, document: libsbml.SBMLDocument, rows: list[Parameter], names: list[str]) -> Model:
     return replace(
         model,
         flat=_sbml.write_document(document),
         hierarchical=None,
         parameters=(*model.parameters, *rows),
-        ids={**model.ids, **{row.id: row.id for row in rows}},
+        ids={**model.ids, **{name: name for name in names}},
     )
 
 

@@ -61,13 +61,17 @@ class Window:
 
 @dataclass(frozen=True, kw_only=True)
 class Arm:
-    """One treatment of a study; `opposite` does the reverse of what the drug does."""
+    """One treatment of a study; `opposite` does the reverse of what the drug does.
+
+    A `drug` is given by a regimen, without fraction and factors (`cascade.drug_arms`).
+    """
 
     target: str
     window: Window
     fraction: float
     opposite: bool = False
     factors: Mapping[str, float] = field(default_factory=dict)
+    drug: bool = False
 
 
 LIFELONG = Window(name="lifelong", meaning="from the first tumor cell on, without end")

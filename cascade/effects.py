@@ -97,10 +97,11 @@ def dose_effects(study: Study, readout: str, window: str, targets: Sequence[str]
     """Return effects by `fraction` of the activity that is lost or gained, in one window."""
     import numpy as np
 
-    fractions = sorted({arm.fraction for arm in study.arms if arm.window.name == window and not arm.opposite})
+    ideal = study.places(lambda arm: arm.window.name == window and not (arm.opposite or arm.drug))
+    fractions = sorted({study.arms[place].fraction for place in ideal})
     found = np.full((3, len(targets), len(fractions)), np.nan)
     for column, fraction in enumerate(fractions):
-        places = study.places(lambda a, f=fraction: a.window.name == window and a.fraction == f and not a.opposite)  # type: ignore[misc]
+        places = [place for place in ideal if study.arms[place].fraction == fraction]
         rows = [targets.index(study.arms[place].target) for place in places]
         found[:, rows, column] = study.means(readout, places)
     dims = ("target", "fraction")
@@ -128,7 +129,7 @@ def organ_effects(
     organs = [str(name) for name in study.untreated["organ"].values]
     found = np.full((3, len(targets), len(windows), len(organs)), np.nan)
     for column, window in enumerate(windows):
-        places = _main(study, window, fraction)
+        places = main_places(study, window, fraction)
         rows = [targets.index(study.arms[place].target) for place in places]
         found[:, rows, column] = study.means(readout, places)
     dims = ("target", "window", "organ")
@@ -143,7 +144,7 @@ def also_effects(
 
     found = np.full((3, len(targets), len(windows), len(readouts)), np.nan)
     for column, window in enumerate(windows):
-        places = _main(study, window, fraction)
+        places = main_places(study, window, fraction)
         rows = [targets.index(study.arms[place].target) for place in places]
         for layer, name in enumerate(readouts):
             found[:, rows, column, layer] = study.means(name, places)
@@ -151,8 +152,11 @@ def also_effects(
     return {**_three("also_effect", dims, found), "also": ("also", list(readouts))}
 
 
-def _main(study: Study, window: str, fraction: float) -> list[int]:
-    return study.places(lambda arm: arm.window.name == window and arm.fraction == fraction and not arm.opposite)
+def main_places(study: Study, window: str, fraction: float) -> list[int]:
+    """Return the positions of the arms that are ranked: targets at the main fraction, and drugs."""
+    return study.places(
+        lambda arm: arm.window.name == window and not arm.opposite and (arm.drug or arm.fraction == fraction)
+    )
 
 
 def _three(name: str, dims: tuple[str, ...], found: np.ndarray) -> dict[str, Any]:

@@ -237,7 +237,9 @@ class Engine:
         integrator.setValue("maximum_bdf_order", _order(job.solver.relative_tolerance))
         absolute = job.solver.absolute_tolerance * rung.tolerance
         integrator.setValue("absolute_tolerance", [absolute * job.scales.get(name, 1.0) for name in self._states])
-        integrator.setValue("initial_time_step", min(rung.first_step, job.days * 1e-3))
+        # a step that CVODE guesses itself goes wrong where a row lies one rounding after an event
+        first = rung.first_step or (1e-8 if self._runner.model.getNumEvents() else 0.0)
+        integrator.setValue("initial_time_step", min(first, job.days * 1e-3))
         integrator.setValue("maximum_num_steps", steps)
 
     def _start(self, job: Job, values: Sequence[float]) -> None:

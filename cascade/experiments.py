@@ -1,4 +1,4 @@
-"""Experiments on a model, written as data: steps of constant conditions, a scan of one value, or a bifurcation scan."""
+"""Experiments, written as data: steps of constant conditions, drugs, a scan of one value, or a bifurcation scan."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from cascade._values import flat_id
 from cascade.bifurcation import bifurcation
 from cascade.engine import OK
 from cascade.errors import AnalysisError, TableError
+from cascade.prescriptions import Prescription, give, read_prescriptions
 from cascade.simulate import simulate
 from cascade.specs import Model, Solver
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from cascade.drugs import Drug
 
 SOLVER = Solver(relative_tolerance=1e-8)
 """Qualification measures small differences, so it runs tighter than the default."""
@@ -38,7 +41,9 @@ class Step:
 class Experiment:
     """What is done to a model: preparation steps, then the measured step, or a bifurcation scan.
 
-    `scan` gives one constant or state several values, one run each, in the measured step, or from the start on.
+    `scan` gives one constant or state several values, one run each, in the measured step, or from the start on. Drugs
+    that are `given` are given in the measured step, whose days they count: to the model in hand, or to the module or
+    composition `on`; in the folder of a drug without `on` to nobody, that is, their kinetics alone.
     """
 
     name: str
@@ -49,6 +54,8 @@ class Experiment:
     scan: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     scan_from_start: bool = False
     bifurcation: Mapping[str, Any] = field(default_factory=dict)
+    given: tuple[Prescription, ...] = ()
+    on: str = ""
 
 
 _ENTRIES = {
@@ -60,6 +67,8 @@ _ENTRIES = {
     "scan": dict,
     "scan_from_start": bool,
     "bifurcation": dict,
+    "given": list,
+    "on": str,
 }
 _BIFURCATION = ("parameter", "output", "lower", "upper", "points", "values", "hold", "settled", "longest")
 
@@ -89,6 +98,8 @@ def _experiment(where: str, name: str, entries: Any) -> Experiment:
         missing = [key for key in _BIFURCATION[:4] if key not in entries["bifurcation"]]
         if unknown or missing:
             raise TableError(f"{where}: bifurcation has unknown {unknown} and lacks {missing}")
+        if "given" in entries:
+            raise TableError(f"{where}: a bifurcation is of steady states, which doses do not have; leave given out")
         return Experiment(name=name, title=entries.get("title", ""), bifurcation=entries["bifurcation"])
     return Experiment(
         name=name,
@@ -98,6 +109,8 @@ def _experiment(where: str, name: str, entries: Any) -> Experiment:
         points=entries.get("points", 201),
         scan=_scan(where, entries.get("scan", {})),
         scan_from_start=entries.get("scan_from_start", False),
+        given=read_prescriptions(where, entries.get("given", ())),
+        on=entries.get("on", ""),
     )
 
 
@@ -120,8 +133,19 @@ def _scan(where: str, entries: dict[str, Any]) -> dict[str, tuple[float, ...]]:
     return {key: tuple(float(value) for value in values) for key, values in entries.items()}
 
 
-def run_experiment(model: Model, experiment: Experiment, values: Mapping[str, float] | None = None) -> xr.Dataset:
+def run_experiment(
+    model: Model | None, experiment: Experiment, values: Mapping[str, float] | None = None, own: Drug | None = None
+) -> xr.Dataset:
     """Carry out an experiment; `values` hold where it sets none itself.
+
+    Parameters
+    ----------
+    model : Model, optional
+        Without it the kinetics of the drugs that are given.
+    experiment : Experiment
+    values : mapping of str to float, optional
+    own : Drug, optional
+        The drug that is given where the experiment names none.
 
     Returns
     -------
@@ -136,8 +160,12 @@ def run_experiment(model: Model, experiment: Experiment, values: Mapping[str, fl
     """
     import xarray as xr
 
+    if model is None and (experiment.prepare or not experiment.given):
+        raise AnalysisError(f"experiment {experiment.name!r}: there is no model; say on what it is done, on = ...")
+    treated = give(model, experiment.given, own) if experiment.given else model
+    assert treated is not None
     if experiment.bifurcation:
-        found = bifurcation(model, **experiment.bifurcation)
+        found = bifurcation(treated, **experiment.bifurcation)
         found.attrs["title"] = experiment.title
         return found
     if experiment.measured is None:
@@ -148,13 +176,14 @@ def run_experiment(model: Model, experiment: Experiment, values: Mapping[str, fl
     }
     held: dict[str, Any] = dict(values or {})
     for number, step in enumerate(experiment.prepare, start=1):
+        assert model is not None
         held |= {**_numbers(model, step, values or {}), **(scan if experiment.scan_from_start else {})}
         run = _run(model, experiment, step.days, 2, held, f", preparation step {number}")
         held |= _end_state(model, run)
-    held |= {**_numbers(model, experiment.measured, values or {}), **scan}
-    run = _run(model, experiment, experiment.measured.days, experiment.points, held)
+    held |= {**_numbers(treated, experiment.measured, values or {}), **scan}
+    run = _run(treated, experiment, experiment.measured.days, experiment.points, held)
     if scan:
-        scanned = symbol_table(model.flat)[flat_id(model, symbol_table(model.flat), next(iter(scan)))]
+        scanned = symbol_table(treated.flat)[flat_id(treated, symbol_table(treated.flat), next(iter(scan)))]
         run["scan"].attrs = {"units": scanned.unit, "long_name": scanned.name}
     run.attrs["title"] = experiment.title
     return run

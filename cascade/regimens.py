@@ -99,7 +99,7 @@ class Regimen:
                 object.__setattr__(self, name, getattr(self.drug, name))
         for name in ("loading", "reductions"):
             object.__setattr__(self, name, _pairs(getattr(self, name)))
-        problems = [*_wrong_numbers(self), *_wrong_route(self)] or _wrong_order(self)
+        problems = _wrong_numbers(self) or _wrong_route(self) or _wrong_order(self)
         if problems:
             raise DrugError(f"regimen of {self.drug.name}: " + "; ".join(problems))
 
@@ -244,6 +244,11 @@ def _wrong_order(plan: Regimen) -> list[str]:
     found = []
     if plan.origin is None and plan.start < 0:
         found.append(f"start is day {plan.start:g}, before the simulation begins; give 0 or later")
+    if plan.origin in MOMENTS and plan.start < 0:
+        found.append(
+            f"start is {-plan.start:g} days before {plan.origin}, which nobody knows before it comes; count from an"
+            " earlier moment (before surgery: from diagnosis, with Surgery(day=...))"
+        )
     if plan.stop is not None and plan.stop <= plan.start:
         found.append(f"stop (day {plan.stop:g}) is not after start (day {plan.start:g})")
     for name in ("loading", "reductions"):

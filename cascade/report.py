@@ -235,11 +235,12 @@ def _context(model: Model, ranking: xr.Dataset, untreated: xr.Dataset, command: 
     surgery = "primary_tumor__t_surgery" in untreated
     share = percent(float(attrs["fraction"]))
     return {
-        "title": f"Which targets lower the {attrs['readout_meaning']}?",
+        "title": f"Which targets {'and drugs ' if 'drugs' in attrs else ''}lower the {attrs['readout_meaning']}?",
         "subtitle": f"Model {model.name}, {_size(model)}; {attrs['readout']}, {main} treatment.",
         "verdict": verdict.sentences(ranking),
         "attrs": attrs,
         "rows": rows,
+        "drugs": any(row["kind"] == "drug" for row in rows),
         "missing": bool((ranking["missing_share"] > 0).any()),
         "drawn": min(DRAWN, len(rows)),
         "effect_header": f"{verdict.effect_header(ranking)}, {main}",

@@ -21,6 +21,7 @@ from cascade.arms import (
     origin_days,
     origins_needed,
 )
+from cascade.drug_arms import drug_values
 from cascade.effects import Study
 from cascade.errors import AnalysisError, UnknownNameError
 from cascade.readouts import find_readout, resolve_readout, variables_for
@@ -116,23 +117,57 @@ def run_study(
     seed: int,
     run: Runs,
     *,
+    drugs: Mapping[str, Model] | None = None,
     part: str = "",
     fewest: int = MINIMUM_PATIENTS,
 ) -> tuple[Study, dict[str, Any]]:
-    """Run every patient untreated, and those who have the readout in every arm; count those who have not."""
-    constants = list(dict.fromkeys(name for arm in arms for name in arm.factors))
-    switch = switched(model, constants, SURGERY if SURGERY in model.ids.values() else None)
+    """Run every patient untreated, and those who have the readout in every arm; count those who have not.
+
+    `drugs` are the models in which arms of drugs are run (`cascade.drug_arms.drug_model`); values of patients that only
+    some models have are set in these.
+    """
+    drugs = drugs or {}
+    ideal = tuple(arm for arm in arms if not arm.drug)
+    constants = list(dict.fromkeys(name for arm in ideal for name in arm.factors))
+    surgery = SURGERY if SURGERY in model.ids.values() else None
+    switch = switched(model, constants, surgery) if constants else model
     needed = origins_needed((arm.window for arm in arms), model)
     names = dict.fromkeys((*told.names, *(name for names in needed.values() for name in names)))
-    untreated = run(switch, patients, list(names), f"untreated{part}")
+    untreated = run(switch, _known(patients, switch), list(names), f"untreated{part}")
     keep = evaluable(untreated[told.main], untreated[f"reason_{told.main}"].values, told.main, fewest)
     kept = untreated.isel(patient=keep)
-    values = {key: value[keep] for key, value in patients.items()}
-    values |= arm_values(arms, constants, origin_days(needed, kept), model)
-    treated = run(switch, values, told.names, f"treated{part}")
-    noise = 10 * float(untreated.attrs["relative_tolerance"])
-    study = Study(untreated=kept, treated=treated, arms=arms, noise=noise, seed=seed)
+    mine = {key: value[keep] for key, value in patients.items()}
+    origins = origin_days(needed, kept)
+    groups = [(ideal, switch, arm_values(ideal, constants, origins, model), f"treated{part}")] if ideal else []
+    for name, treated in drugs.items():
+        given = tuple(arm for arm in arms if arm.drug and arm.target == name)
+        if given:
+            where = f"treated{part}_{name.replace(':', '_')}"
+            groups.append((given, treated, drug_values(given, origins, model), where))
+    found = [run(known, _known(mine, known) | values, told.names, where) for _, known, values, where in groups]
+    study = Study(
+        untreated=kept,
+        treated=_joined(found),
+        arms=tuple(arm for given, *_ in groups for arm in given),
+        noise=10 * float(untreated.attrs["relative_tolerance"]),
+        seed=seed,
+    )
     return study, _left_out(untreated[f"reason_{told.main}"], keep)
+
+
+def _known(values: Mapping[str, Any], model: Model) -> dict[str, Any]:
+    """Return the values of constants that a model has."""
+    return {key: value for key, value in values.items() if key in model.table}
+
+
+def _joined(parts: Sequence[xr.Dataset]) -> xr.Dataset:
+    """Join the arms of several models, in order."""
+    import xarray as xr
+
+    if len(parts) == 1:
+        return parts[0]
+    arms = [part.drop_vars([name for name in part.coords if "arm" in part[name].dims]) for part in parts]
+    return xr.concat(arms, dim="arm", join="exact", combine_attrs="override")
 
 
 def _left_out(reasons: xr.DataArray, keep: NDArray[np.bool_]) -> dict[str, Any]:

@@ -1,28 +1,25 @@
-"""Which targets to hit: every target is blocked or boosted in every sampled patient, in one study."""
+"""Which targets to hit, and which drugs do: each is treated or given in every sampled patient, in one study."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cascade._tables import is_number, require_whole
-from cascade.arms import Window, WindowSpec, beyond, windows_of
-from cascade.effects import Study, also_effects, dose_effects, opposite_effects, organ_effects
+from cascade._asked import Asked, asked_of, check_fractions, check_sizes
+from cascade.arms import WindowSpec, beyond
+from cascade.drug_arms import arms_of_drugs, drug_columns, in_words, regimens_of
+from cascade.effects import Study, also_effects, dose_effects, main_places, opposite_effects, organ_effects
 from cascade.endpoints import DAYS_PER_YEAR
-from cascade.errors import AnalysisError, unknown_name
-from cascade.evaluate import time_grid
 from cascade.grounds import flips, partners, shares
 from cascade.ranking import Outcomes, rank_outcomes
-from cascade.readouts import resolve_readout
+from cascade.regimens import Regimen
 from cascade.screening import Runs, screen, total_indices
-from cascade.sensitivity import uncertain
-from cascade.sensitivity.priors import MOST_SAMPLES
-from cascade.specs import Model, Parameter, Solver, require_model
-from cascade.study import BY_ORGAN, Told, arms_of, run_study, sampled_patients, told_of
-from cascade.target_table import Signs, Target, read_targets, resolve_acts
+from cascade.specs import Model, Solver, require_model
+from cascade.study import BY_ORGAN, arms_of, run_study, sampled_patients
+from cascade.target_table import Signs, Target
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -36,6 +33,8 @@ def rank_targets(
     readout: str = "p_overt_5y",
     *,
     targets: Sequence[str | Target] | None = None,
+    drugs: Sequence[str | Regimen] = (),
+    averaged: bool | None = None,
     fraction: float = 0.9,
     doses: Sequence[float] = (0.5,),
     opposite: float | None = 0.5,
@@ -56,12 +55,13 @@ def rank_targets(
     solver: Solver | None = None,
     progress: bool = False,
 ) -> xr.Dataset:
-    """Rank drug targets by their effect on a readout, and say how sure the ranking is.
+    """Rank drug targets, and drugs as they are given, by their effect on a readout, and say how sure the ranking is.
 
     Patients are drawn from the priors of all uncertain parameters. In each patient each target is blocked (its
-    constants are multiplied by 1 - `fraction`) or boosted (by 1 + `fraction`), and compared with the same patient
-    untreated. Effects, their bootstrap intervals over patients, rank intervals and groups of tied targets follow; a
-    Morris screening of the untreated model tells which uncertain parameters the readout depends on.
+    constants are multiplied by 1 - `fraction`) or boosted (by 1 + `fraction`), and each drug is given by its regimen;
+    all are compared with the same patient untreated. Effects, their bootstrap intervals over patients, rank intervals
+    and groups of tied targets follow; a Morris screening of the untreated model tells which uncertain parameters the
+    readout depends on.
 
     Parameters
     ----------
@@ -69,7 +69,15 @@ def rank_targets(
     readout : str
         A name of `cascade.readouts.known_readouts()`, or `final:<id>` or `max:<id>`.
     targets : sequence of str or Target, optional
-        By default all shipped targets that act on a module of the model.
+        By default all shipped targets that act on a module of the model. With `drugs` it may be empty.
+    drugs : sequence of str or Regimen, optional
+        Drugs to rank beside the targets: names (their first regimen), or what `cascade.regimen` returns, without
+        `origin` and `until`: in every window its course begins with the window's first day, lasts as the regimen says
+        (a year unless it says else) and is cut at the window's last day, while a target is treated for the whole
+        window. Numbers of the drug that differ between patients are drawn for each.
+    averaged : bool, optional
+        Give drugs as their mean rate instead of doses, which is far faster for many doses: by default those that are
+        swallowed at least daily; true for all with doses, false for none that is not so already.
     fraction : float
         Share of the activity that a block removes or a boost adds, above 0 and at most 1.
     doses : sequence of float
@@ -116,7 +124,8 @@ def rank_targets(
     Returns
     -------
     xarray.Dataset
-        See `cascade.ranking.rank_outcomes`; with the columns of the target table as coordinates of `target`, effects
+        See `cascade.ranking.rank_outcomes`; `target` holds targets and drugs, told apart by the coordinate `kind`
+        ("target" or "drug"), a drug with its `regimen`. With the columns of the target table as coordinates, effects
         by `fraction`, of the reverse, by `organ`, and on `also`, each with its 95 % limits, `total_index`, and
         `mu_star`, `mu`, `sigma`, `mu_star_confidence` over `parameter`. Patient 0 is the nominal one and not part of
         any statistic.
@@ -129,92 +138,104 @@ def rank_targets(
         If a readout, a target or a constant is not known.
     AnalysisError
         If there is nothing to rank or a number cannot be used.
+    DrugError
+        If a regimen cannot be given, or a drug acts on nothing that the model has.
 
     Notes
     -----
-    Cost: at most (samples + 1) x (targets x (windows + doses + 1) + 1) + assumed_pairs x (10 + 1)
-    + total_samples + morris_trajectories x (parameters + 1) runs, or (modules + 1) with `morris_groups`.
+    Cost: at most (samples + 1) x (targets x (windows + doses + 1) + drugs x windows + 1) + assumed_pairs x (10 + 1)
+    + total_samples + morris_trajectories x (parameters + 1) runs, or (modules + 1) with `morris_groups`. Each drug
+    is a model of its own.
     """
     require_model(model, "rank_targets")
-    if not isinstance(doses, Sequence):
-        raise AnalysisError(f"doses is {doses!r}; give a list of fractions")
-    _check_numbers((fraction, *doses, *(() if opposite is None else (opposite,))), samples, morris_trajectories)
-    require_whole("assumed_pairs", assumed_pairs, 0, MOST_SAMPLES)
-    require_whole("total_samples", total_samples, 0, MOST_SAMPLES)
-    name = resolve_readout(readout, model)
-    chosen, missing = _resolve(model, targets)
-    when = windows_of(model, window, windows)
-    parameters = uncertain(model)
-    if not parameters:
-        raise AnalysisError(f"model {model.name!r} has no uncertain parameter; set `estimate` to true for some")
-    grid = time_grid(model, years)
+    check_fractions(fraction, doses, opposite)
+    check_sizes(samples, morris_trajectories, assumed_pairs, total_samples)
+    ask = asked_of(model, readout, targets, regimens_of(drugs, averaged), (window, windows), also, years)
     run = Runs(
-        grid
+        ask.grid
         | {"solver": solver or Solver(), "workers": workers, "executor": executor}
         | {"progress": progress, "resume": resume},
         None if store is None else Path(store),
     )
-    told = told_of(model, name, also)
-    arms = arms_of(model, chosen, when, fraction, doses, opposite)
-    patients = sampled_patients(parameters, samples, seed)
-    study, left_out = run_study(model, arms, patients, told, seed, run)
-    ranking = _ranking(study, told, list(chosen), when, fraction)
-    order = [str(target) for target in ranking["target"].values]
-    reasons = [_reason(chosen, target, model, opposite) for target in order]
-    extra = dose_effects(study, name, when[0].name, order) | opposite_effects(study, name, order, reasons)
-    names = [window.name for window in when]
-    extra |= also_effects(study, told.also, names, order, fraction) if told.also else {}
-    extra |= organ_effects(study, BY_ORGAN, names, order, fraction) if told.organs else {}
-    ranking = _with_targets(ranking.assign(extra).set_coords([n for n in extra if n.endswith("_reason")]), chosen)
+    arms = arms_of(model, ask.targets, ask.windows, fraction, doses, opposite)
+    arms += arms_of_drugs(list(ask.drugs), ask.windows)
+    patients = sampled_patients(ask.drawn, samples, seed)
+    study, left_out = run_study(model, arms, patients, ask.told, seed, run, drugs=ask.models)
+    ranking = _with_effects(_ranking(study, ask, fraction), study, ask, fraction, opposite)
     ranking.attrs |= _provenance(model, study.untreated, study.treated) | left_out
-    ranking.attrs |= {"fraction": fraction, "samples": samples, "seed": seed} | grid
-    ranking.attrs |= {"not_in_model": ", ".join(missing), "morris_trajectories": morris_trajectories}
-    ranking = ranking.assign_coords(window_meaning=("window", [window.meaning for window in when]))
+    ranking.attrs |= {"fraction": fraction, "samples": samples, "seed": seed} | ask.grid
+    ranking.attrs |= {"not_in_model": ", ".join(ask.missing), "morris_trajectories": morris_trajectories}
     if assumed_pairs:
-        ranking = _with_grounds(ranking, study, told, patients, parameters, assumed_pairs, model, run)
+        ranking = _with_grounds(ranking, study, ask, patients, assumed_pairs, run)
     if total_samples:
-        sets = {target.target: [name for name, _ in acts] for target, acts in chosen.items()}
-        total = total_indices(model, parameters, sets, told.hazard, total_samples, seed, run)
-        ranking = ranking.assign(total.data_vars).assign_attrs(total.attrs)
+        ranking = _with_totals(ranking, ask, total_samples, seed, run)
     if morris_trajectories:
-        screening = screen(model, parameters, name, morris_trajectories, seed, run, by_module=morris_groups)
-        attrs = ranking.attrs | screening.attrs
-        ranking = ranking.merge(screening)
-        ranking.attrs = attrs
+        ranking = _with_screening(ranking, ask, morris_trajectories, seed, run, by_module=morris_groups)
     return ranking
 
 
-def _reason(chosen: Mapping[Target, Signs], target: str, model: Model, opposite: float | None) -> str:
+def _with_effects(ranking: xr.Dataset, study: Study, ask: Asked, fraction: float, opposite: float | None) -> xr.Dataset:
+    """Add other doses, the reverse, other readouts, organs, the table of targets and what the windows mean."""
+    order = [str(target) for target in ranking["target"].values]
+    names = [window.name for window in ask.windows]
+    reasons = [_reason(ask, target, opposite) for target in order]
+    extra = dose_effects(study, ask.told.main, names[0], order)
+    extra |= opposite_effects(study, ask.told.main, order, reasons)
+    extra |= also_effects(study, ask.told.also, names, order, fraction) if ask.told.also else {}
+    extra |= organ_effects(study, BY_ORGAN, names, order, fraction) if ask.told.organs else {}
+    ranking = ranking.assign(extra).set_coords([name for name in extra if name.endswith("_reason")])
+    ranking = _with_columns(ranking, ask)
+    return ranking.assign_coords(window_meaning=("window", [window.meaning for window in ask.windows]))
+
+
+def _with_totals(ranking: xr.Dataset, ask: Asked, samples: int, seed: int, run: Runs) -> xr.Dataset:
+    """Add the total Sobol index of the constants of each target."""
+    sets: dict[str, list[str]] = {row: [] for row in ask.rows}  # a drug has no constants of the untreated model
+    sets |= {target.target: [name for name, _ in acts] for target, acts in ask.targets.items()}
+    total = total_indices(ask.model, ask.parameters, sets, ask.told.hazard, samples, seed, run)
+    return ranking.assign(total.data_vars).assign_attrs(total.attrs)
+
+
+def _with_screening(
+    ranking: xr.Dataset, ask: Asked, trajectories: int, seed: int, run: Runs, *, by_module: bool
+) -> xr.Dataset:
+    """Add the Morris screening of the untreated model."""
+    found = screen(ask.model, ask.parameters, ask.told.main, trajectories, seed, run, by_module=by_module)
+    attrs = ranking.attrs | found.attrs
+    ranking = ranking.merge(found)
+    ranking.attrs = attrs
+    return ranking
+
+
+def _reason(ask: Asked, row: str, opposite: float | None) -> str:
     if opposite is None:
         return "not computed"
-    acts = next(acts for known, acts in chosen.items() if known.target == target)
-    return beyond(acts, model, opposite) or "ok"
+    if row in ask.drugs:
+        return "a drug has no reverse"
+    acts = next(acts for known, acts in ask.targets.items() if known.target == row)
+    return beyond(acts, ask.model, opposite) or "ok"
 
 
 def _with_grounds(
-    ranking: xr.Dataset,
-    study: Study,
-    told: Told,
-    patients: dict[str, xr.DataArray],
-    parameters: tuple[Parameter, ...],
-    pairs: int,
-    model: Model,
-    run: Runs,
+    ranking: xr.Dataset, study: Study, ask: Asked, patients: dict[str, xr.DataArray], pairs: int, run: Runs
 ) -> xr.Dataset:
     """Add the share of the effects of the leading targets that rests on assumed numbers."""
     import numpy as np
     import xarray as xr
 
     leading = [str(name) for name in ranking["target"].values[:LEADING]]
-    first = study.arms[: ranking.sizes["target"] * ranking.sizes["window"]]
-    arms = tuple(arm for arm in first if arm.target in leading and arm.window.name == ranking.attrs["window"])
+    first = [study.arms[place] for place in main_places(study, ranking.attrs["window"], ranking.attrs["fraction"])]
+    arms = tuple(arm for arm in first if arm.target in leading)
     kept = study.untreated["patient"].values[: pairs + 1]
     chosen = {key: value.sel(patient=kept) for key, value in patients.items()}
-    others = partners(chosen, parameters, study.seed)
+    others = partners(chosen, ask.drawn, study.seed)
     others = {key: xr.concat([chosen[key][:1], value], dim="patient") for key, value in others.items()}
-    second, _ = run_study(model, arms, others, told, study.seed, run, part="_partners", fewest=0)
-    mine = study.change(told.main, [study.arms.index(arm) for arm in arms]).sel(patient=kept).values[1:]
-    theirs = second.change(told.main, range(len(arms))).reindex(patient=kept).values[1:]
+    second, _ = run_study(
+        ask.model, arms, others, ask.told, study.seed, run, drugs=ask.models, part="_partners", fewest=0
+    )
+    arms = second.arms
+    mine = study.change(ask.told.main, [study.arms.index(arm) for arm in arms]).sel(patient=kept).values[1:]
+    theirs = second.change(ask.told.main, range(len(arms))).reindex(patient=kept).values[1:]
     found = shares(mine, theirs, study.seed)
     helps = -1 if ranking.attrs["better"] == "lower" else 1
     order = [arm.target for arm in arms]
@@ -226,14 +247,15 @@ def _with_grounds(
     return ranking
 
 
-def _ranking(study: Study, told: Told, targets: list[Target], windows: list[Window], fraction: float) -> xr.Dataset:
-    """Rank by the arms of the main fraction."""
+def _ranking(study: Study, ask: Asked, fraction: float) -> xr.Dataset:
+    """Rank by the arms of the main fraction, and those of drugs."""
     import numpy as np
     import xarray as xr
 
-    names = [window.name for window in windows]
-    places = list(range(len(windows) * len(targets)))  # `arms_of` begins with windows x targets
-    ids = [target.target for target in targets]
+    told = ask.told
+    names, ids = [window.name for window in ask.windows], ask.rows
+    found = {(study.arms[p].target, name): p for name in names for p in main_places(study, name, fraction)}
+    places = [found[row, name] for name in names for row in ids]
 
     def cube(readout: str) -> xr.DataArray:
         flat = study.after(readout, places)
@@ -255,57 +277,34 @@ def _ranking(study: Study, told: Told, targets: list[Target], windows: list[Wind
     return rank_outcomes(outcomes, window=names[0], seed=study.seed, noise=study.noise)
 
 
-def _check_numbers(fractions: Sequence[float], samples: int, morris_trajectories: int) -> None:
-    for fraction in fractions:
-        if not (is_number(fraction) and 0 < fraction <= 1):
-            raise AnalysisError(f"fraction is {fraction!r}; give a share above 0 and at most 1 (0.9 blocks 90 %)")
-    require_whole("samples", samples, 0, MOST_SAMPLES)
-    if samples < 10:
-        raise AnalysisError(f"samples is {samples}; a ranking needs at least 10 patients, better 50 or more")
-    require_whole("morris_trajectories", morris_trajectories, 0, MOST_SAMPLES)
-    if morris_trajectories == 1 or morris_trajectories < 0:
-        raise AnalysisError(f"morris_trajectories is {morris_trajectories}; give 0 (none) or at least 2")
+def _with_columns(ranking: xr.Dataset, ask: Asked) -> xr.Dataset:
+    """Add the columns of the target table and what each target or drug acts on, and how drugs are given."""
+    columns = {target.target: _target_columns(target, acts) for target, acts in ask.targets.items()}
+    columns |= {name: drug_columns(name, plan) for name, plan in ask.drugs.items()}
+    rows = [columns[str(name)] for name in ranking["target"].values]
+    ranking = ranking.assign_coords({key: ("target", [row[key] for row in rows]) for key in rows[0]})
+    if ask.drugs:
+        plans = {name: {"regimen": in_words(p), "tier": p.drug.tier} for name, p in ask.drugs.items()}
+        models = {name: {"model_sha256": ask.models[name].hash} for name in ask.drugs}
+        ranking.attrs["drugs"] = json.dumps({name: plans[name] | models[name] for name in ask.drugs})
+        ranking.attrs["averaged"] = ", ".join(name for name, plan in ask.drugs.items() if plan.averaged)
+    return ranking
 
 
-def _resolve(model: Model, targets: Sequence[str | Target] | None) -> tuple[dict[Target, Signs], list[str]]:
-    """Return targets with the constants on which they act, and the names of targets that the model does not have."""
-    table = {} if targets and all(isinstance(t, Target) for t in targets) else {t.target: t for t in read_targets()}
-    if isinstance(targets, str):
-        raise AnalysisError(f"targets is the text {targets!r}; give a list, targets=[{targets!r}]")
-    wanted: list[Target] = []
-    for entry in table.values() if targets is None else targets:
-        if not isinstance(entry, Target) and entry not in table:
-            raise unknown_name("target", entry, table, "the table of targets")
-        wanted.append(table[entry] if isinstance(entry, str) else entry)
-    double = sorted(name for name, count in Counter(t.target for t in wanted).items() if count > 1)
-    if double:
-        raise AnalysisError(f"targets {', '.join(double)} are given twice; give each once")
-    found = {target: resolve_acts(target, model) for target in wanted}
-    missing = [target.target for target, acts in found.items() if not acts]
-    if missing and targets is not None:
-        raise AnalysisError(f"targets {', '.join(missing)} act on modules that model {model.name!r} does not have")
-    chosen = {target: acts for target, acts in found.items() if acts}
-    if not chosen:
-        raise AnalysisError(f"no target of the table acts on model {model.name!r}; give your own in `targets`")
-    return chosen, missing
-
-
-def _with_targets(ranking: xr.Dataset, chosen: dict[Target, Signs]) -> xr.Dataset:
-    """Add the columns of the target table, and the constants of this model on which each target acts."""
-    by_id = {target.target: (target, acts) for target, acts in chosen.items()}
-    order = [by_id[str(name)] for name in ranking["target"].values]
-    columns = {
-        "target_name": [t.name for t, _ in order],
-        "drug_class": [t.drug_class for t, _ in order],
-        "stage": [t.stage for t, _ in order],
-        "genes": [", ".join(t.genes) for t, _ in order],
-        "example_drugs": [t.example_drugs for t, _ in order],
-        "potency": [t.potency for t, _ in order],
-        "source": [", ".join(t.source) for t, _ in order],
-        "target_note": [t.note for t, _ in order],
-        "acts_on": ["; ".join(f"{name} {sign}" for name, sign in acts) for _, acts in order],
+def _target_columns(target: Target, acts: Signs) -> dict[str, str]:
+    return {
+        "target_name": target.name,
+        "drug_class": target.drug_class,
+        "stage": target.stage,
+        "genes": ", ".join(target.genes),
+        "example_drugs": target.example_drugs,
+        "potency": target.potency,
+        "source": ", ".join(target.source),
+        "target_note": target.note,
+        "acts_on": "; ".join(f"{name} {sign}" for name, sign in acts),
+        "kind": "target",
+        "regimen": "",
     }
-    return ranking.assign_coords({name: ("target", values) for name, values in columns.items()})
 
 
 def _provenance(model: Model, *parts: xr.Dataset) -> dict[str, Any]:

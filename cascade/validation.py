@@ -1,27 +1,20 @@
-"""Qualification: does a model reproduce published facts? One table per module or composition, misses included."""
+"""Qualification: does a model reproduce published facts? One table per module, composition or drug, misses included."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from cascade._progress import progress_bar
-from cascade.catalogue import (
-    composition_folder,
-    is_module,
-    load_composition,
-    load_module,
-    module_folder,
-    require_known,
-)
-from cascade.compose import compose
+from cascade._subjects import Subject, composed_model, subject_folder, subject_of
+from cascade.dose_measures import DOSE_MEASURES
 from cascade.errors import CascadeError, unknown_name
-from cascade.evidence import count_evidence
 from cascade.experiments import Experiment, read_experiments, run_experiment
 from cascade.facts import Fact, read_facts
 from cascade.measures import Variables, evaluate, evaluate_number
@@ -125,14 +118,15 @@ def validate(
     facts: Collection[str] | None = None,
     progress: bool = False,
 ) -> Qualification:
-    """Compare a module or a composition with the published facts in its `evidence.tsv`.
+    """Compare a module, a composition or a drug with the published facts in its `evidence.tsv`.
 
     Parameters
     ----------
     name : str or Path
-        A shipped name or the path of a folder.
+        A shipped name or the path of a folder. Where a drug and the module of its kinetics have one name, the drug.
     model : Model, optional
         What to compare, if not the model as it is shipped: one with other organs or classes, or one at hand already.
+        The experiments of a drug name their own models.
     values : mapping of str to float, optional
         Constants that hold other values than those of the tables, in every experiment that does not set them itself;
         for calibration, and for asking which facts another number would miss.
@@ -155,29 +149,25 @@ def validate(
     --------
     >>> cascade.validate("tgf_beta").passed
     """
-    require_known(name)
-    folder = module_folder(name) if is_module(name) else composition_folder(name)
+    folder = subject_folder(name)
     if not (folder / "evidence.tsv").is_file():
         raise CascadeError(f"{folder.name} has no evidence.tsv: no published facts to compare with; see README")
+    subject = subject_of(folder, model)
     asked = _asked(read_facts(folder / "evidence.tsv"), facts)
     experiments = {
         key: experiment
         for key, experiment in read_experiments(folder / "experiments.toml").items()
         if facts is None or any(re.search(rf"\b{key}\b", f"{fact.compute} {fact.curve}") for fact in asked)
     }
-    changed = _changed(model, values, facts)
-    model = model or compose(load_module(folder) if is_module(folder) else load_composition(folder))
-    runs, failures = _run_all(model, experiments, values or {}, progress)
+    runs, failures = _run_all(subject, experiments, values or {}, progress)
     names: dict[str, Any] = {key: Variables(key, run) for key, run in runs.items()} | failures
-    # a composition's own constants, such as the spread between patients
-    names = _own_constants(model, folder, values or {}) | names
     return Qualification(
         name=folder.name,
-        model_sha256=model.hash,
-        findings=tuple(_find(fact, names) for fact in asked),
+        model_sha256=subject.hash(run.attrs.get("model_sha256", "") for run in runs.values()),
+        findings=tuple(_find(fact, subject.constants(values or {}) | names) for fact in asked),
         runs=runs,
-        evidence=_evidence(model, folder),
-        changed=changed,
+        evidence=subject.evidence(),
+        changed=_changed(model, values, facts),
     )
 
 
@@ -194,12 +184,6 @@ def _asked(known: Sequence[Fact], ids: Collection[str] | None) -> tuple[Fact, ..
     return tuple(fact for fact in known if ids is None or fact.id in ids)
 
 
-def _own_constants(model: Model, folder: Path, values: Mapping[str, float]) -> dict[str, Any]:
-    if is_module(folder):
-        return {}
-    return {p.id: values.get(p.id, p.nominal) for p in model.parameters if "__" not in p.id}
-
-
 def _of(array: Any, label: Any) -> Any:
     """Pick one organ, year or quantile of a readout that has several."""
     dims = [str(dim) for dim in getattr(array, "dims", ()) if dim in ("organ", "year", "quantile")]
@@ -212,12 +196,14 @@ def _of(array: Any, label: Any) -> Any:
 
 
 _FUNCTIONS = {
+    **DOSE_MEASURES,
     "readout": lambda run, name: readout(run.dataset, name),
     "of": _of,
     "cohort": lambda hazard, sigma: population_risk(hazard, float(sigma))["p_overt"],
 }
-"""Functions of expressions beside the measures: `of(readout(patient, "p_involved"), "bone")`, and `cohort(hazard,
-sigma)`, the share of a cohort with lognormal potential that has metastasis at a cumulative hazard of its median."""
+"""Functions of expressions beside the measures of any curve: those of repeated doses,
+`of(readout(patient, "p_involved"), "bone")`, and `cohort(hazard, sigma)`, the share of a cohort with lognormal
+potential that has metastasis at a cumulative hazard of its median."""
 
 
 class _Failed:
@@ -231,15 +217,17 @@ class _Failed:
 
 
 def _run_all(
-    model: Model, experiments: Mapping[str, Experiment], values: Mapping[str, float], progress: bool
+    subject: Subject, experiments: Mapping[str, Experiment], values: Mapping[str, float], progress: bool
 ) -> tuple[dict[str, xr.Dataset], dict[str, _Failed]]:
     """Carry out every experiment; one that fails spoils only its own facts."""
     runs: dict[str, xr.Dataset] = {}
     failures: dict[str, _Failed] = {}
-    with progress_bar(f"validating {model.name}", len(experiments), progress) as advance:
+    composed = cache(composed_model)
+    with progress_bar(f"validating {subject.folder.name}", len(experiments), progress) as advance:
         for name, experiment in experiments.items():
             try:
-                runs[name] = run_experiment(model, experiment, values)
+                on = composed(experiment.on) if experiment.on else subject.model
+                runs[name] = run_experiment(on, experiment, values, subject.drug)
             except CascadeError as error:
                 failures[name] = _Failed(str(error))
             advance()
@@ -252,8 +240,3 @@ def _find(fact: Fact, names: Mapping[str, Any]) -> Finding:
     except CascadeError as error:
         return Finding(fact=fact, value=float("nan"), error=str(error))
     return Finding(fact=fact, value=value)
-
-
-def _evidence(model: Model, folder: Path) -> dict[str, int]:
-    inputs = {p.id for p in load_module(folder).ports if p.direction == "in"} if is_module(folder) else set()
-    return count_evidence(model.parameters, inputs)

@@ -46,6 +46,8 @@ def rows(ranking: xr.Dataset) -> list[dict[str, Any]]:
                 "example_drugs": str(row["example_drugs"].item()),
                 "acts_on": str(row["acts_on"].item()),
                 "note": str(row["target_note"].item()),
+                "kind": _text(row, "kind", "target"),
+                "regimen": _text(row, "regimen", ""),
                 "source": str(row["source"].item()),
                 "effect": effect_text(value["effect_mean"], scale, unit),
                 "interval": f"{low} to {high}",
@@ -63,6 +65,11 @@ def rows(ranking: xr.Dataset) -> list[dict[str, Any]]:
     return found
 
 
+def _text(row: xr.Dataset, name: str, other: str) -> str:
+    """Return a text of a row; another where a ranking of older days has none."""
+    return str(row[name].item()) if name in row.coords else other
+
+
 def _limits(value: Mapping[Any, float], name: str) -> str:
     """Return the 95 % limits: an estimate alone would look sure."""
     low, high = value.get(f"{name}_lower", math.nan), value.get(f"{name}_upper", math.nan)
@@ -75,20 +82,23 @@ def sentences(ranking: xr.Dataset) -> list[str]:
     helps = -1 if ranking.attrs["better"] == "lower" else 1
     ranked = table.isel(target=[i for i, rank in enumerate(table["rank"].values) if math.isfinite(rank)])
     if not ranked.sizes["target"]:
-        return ["No target could be ranked: too few patients have a result with treatment. Simulate more years."]
+        return [
+            f"No {_rows(ranking)} could be ranked: too few patients have a result with treatment. Simulate more years."
+        ]
     best = ranked.isel(target=0)
     if helps * float(best["effect_mean"]) <= 0:
-        return ["No target improves the readout on average over the patients."]
+        return [f"No {_rows(ranking)} improves the readout on average over the patients."]
     said = [_first(ranking, best)]
     tied = ranked.isel(target=ranked["group"].values == 1)
     others = [str(name) for name in tied["target_name"].values[1:]]
     if others:
         said.append(f"It is tied with {_join(others)}: {ranking.attrs['patients']} patients do not tell them apart.")
     else:
-        said.append("The first place is settled: it is better than every other target with 95 % confidence.")
+        said.append(f"The first place is settled: it is better than every other {_rows(ranking)} with 95 % confidence.")
     share = percent(float(best["patients_top"]))
-    said.append(f"It is among the best {ranking.attrs['top']} targets in {share} of the patients.")
+    said.append(f"It is among the best {ranking.attrs['top']} {_rows(ranking, 's')} in {share} of the patients.")
     said.append(top_settled(ranking, ranked))
+    said += _best_drug(ranking, ranked)
     following = [str(name) for name in ranked["target_name"].values[ranked["group"].values == 2]]
     if following:
         said.append(f"Next {'comes' if len(following) == 1 else 'come, tied with each other,'} {_join(following)}.")
@@ -98,6 +108,26 @@ def sentences(ranking: xr.Dataset) -> list[str]:
     if harmful.sizes["target"]:
         said.append(f"Treatment makes it worse for {_join([str(n) for n in harmful['target_name'].values[::-1]])}.")
     return said
+
+
+def _rows(ranking: xr.Dataset, more: str = "") -> str:
+    """Name what is ranked: targets, drugs, or both."""
+    kinds = dict.fromkeys(str(kind) for kind in ranking["kind"].values) if "kind" in ranking.coords else ["target"]
+    return " or ".join(f"{kind}{more}" for kind in sorted(kinds, reverse=True))
+
+
+def _best_drug(ranking: xr.Dataset, ranked: xr.Dataset) -> list[str]:
+    """Say which drug comes first where targets stand before it: no drug blocks as much as is asked of a target."""
+    kinds = [str(kind) for kind in ranked["kind"].values] if "kind" in ranked.coords else []
+    if "drug" not in kinds or kinds[0] == "drug":
+        return []
+    best = ranked.isel(target=kinds.index("drug"))
+    scale, unit = str(ranking.attrs["effect_scale"]), str(ranking.attrs["readout_unit"])
+    effect = effect_text(float(best["effect_mean"]), scale, unit)
+    return [
+        f"Of the drugs as they are given {best['target_name'].item()} comes first, on rank {float(best['rank']):g}"
+        f" ({effect}; {_text(best, 'regimen', '')})."
+    ]
 
 
 def _first(ranking: xr.Dataset, best: xr.Dataset) -> str:
@@ -164,6 +194,8 @@ def direction(acts_on: str) -> str:
 def _action(best: xr.Dataset, fraction: float) -> str:
     """Say what is done to a target: blocked, boosted, or both."""
     name, done = str(best["target_name"].item()), direction(str(best["acts_on"].item()))
+    if _text(best, "kind", "target") == "drug":
+        return f"{name}, {_text(best, 'regimen', '')},"
     if done == "block":
         return f"Blocking {percent(fraction)} of {name}"
     if done == "boost":

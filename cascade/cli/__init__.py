@@ -9,12 +9,14 @@ from typing import Any
 
 import typer
 
-from cascade.cli import _analysis, _certify, _export, _models, _own, _ranking, _runs, _validation
+from cascade.cli import _analysis, _certify, _export, _models, _optimize, _own, _ranking, _runs, _treat, _validation
+from cascade.cli._stopping import Commands, Stopped, leave
 from cascade.errors import CascadeError, CascadeWarning
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
@@ -24,7 +26,7 @@ app = typer.Typer(
     epilog="NAME is a shipped module or composition (`cascade list`) or the path of a folder of your own.",
 )
 # In the order of the help. Older versions of typer cannot `add_typer` without a name.
-for _part in (_models, _validation, _runs, _ranking, _analysis, _export, _certify, _own):
+for _part in (_models, _validation, _runs, _treat, _ranking, _optimize, _analysis, _export, _certify, _own):
     app.registered_commands += _part.commands.registered_commands
 
 
@@ -35,7 +37,7 @@ def _show(message: Warning | str, category: type[Warning], *where: Any, **more: 
 
 
 def main() -> None:
-    """Run the command: what a user can mend is one line on stderr and exit code 2; no traceback."""
+    """Run the command: what a user can mend is one line on stderr and exit code 2, Ctrl-C one and 130; no traceback."""
     warnings.showwarning = _show
     logging.getLogger("asyncio").disabled = True  # after Ctrl-C it tells of the tasks of Zarr that were given up
     try:
@@ -43,6 +45,9 @@ def main() -> None:
     except CascadeError as error:
         typer.echo(f"cascade: {error}", err=True)
         sys.exit(2)
+    except Stopped as stopped:
+        typer.echo(f"cascade: {stopped}", err=True)
+        leave()
     except OSError as error:
         typer.echo(f"cascade: {error}", err=True)
         sys.exit(2)

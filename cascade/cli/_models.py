@@ -20,28 +20,39 @@ commands = typer.Typer()
 
 @commands.command("list", epilog="Example: `cascade list --json`")
 def list_models(as_json: Json = False) -> None:
-    """List the shipped modules and compositions."""
+    """List the shipped modules, compositions and drugs."""
     from cascade.catalogue import module_title
+    from cascade.drug_tables import list_drugs
 
     modules = {name: module_title(name) for name in cascade.module_names()}
     compositions = {name: cascade.load_composition(name).title for name in cascade.composition_names()}
-    width = max(map(len, [*modules, *compositions]), default=0)
+    drugs = {row["name"]: f"{row['title']}, {row['drug_class']}" for row in list_drugs()}
+    width = max(map(len, [*modules, *compositions, *drugs]), default=0)
     lines = ["compositions"] + [f"  {name:<{width}}  {title}" for name, title in compositions.items()]
     lines += ["modules"] + [f"  {name:<{width}}  {title}" for name, title in modules.items()]
-    say({"compositions": compositions, "modules": modules}, as_json, "\n".join(lines))
+    lines += ["drugs"] + [f"  {name:<{width}}  {title}" for name, title in drugs.items()]
+    say({"compositions": compositions, "modules": modules, "drugs": drugs}, as_json, "\n".join(lines))
 
 
 @commands.command(
-    epilog="Examples: `cascade show tgf_beta`, `cascade show breast --json`, "
+    epilog="Examples: `cascade show tgf_beta`, `cascade show breast --json`, `cascade show bevacizumab`, "
     "`cascade show breast --index organ=bone,lung --index secondary=`"
 )
 def show(name: Name, index: Index = None, structure: Structure = None, as_json: Json = False) -> None:
-    """Show ports or wiring, sizes, and every number with its unit and source."""
+    """Show ports or wiring, sizes, and every number with its unit and source; of a drug its targets and regimens."""
     from dataclasses import asdict
 
     from cascade.catalogue import load
+    from cascade.drug_tables import is_drug
     from cascade.specs import Module
 
+    if is_drug(name):
+        from cascade.cli._treat import show_drug
+
+        if index or structure:
+            raise CascadeError(f"{name!r} is a drug, which has no index sets and no structure; leave the options out")
+        show_drug(cascade.load_drug(name), as_json)
+        return
     source = load(name, index_sets(index), structure_options(structure))
     model = cascade.compose(source)
     numbers = [asdict(row) for row in model.parameters]

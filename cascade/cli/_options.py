@@ -15,6 +15,7 @@ import cascade
 from cascade.errors import CascadeError
 
 if TYPE_CHECKING:
+    from cascade.regimens import Regimen
     from cascade.specs import Model
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Shipped name, or path of a module or composition folder.")]
@@ -82,6 +83,15 @@ def pairs_of(items: list[str] | None, option: str) -> dict[str, float]:
             raise CascadeError(f"{option} gives {key!r} twice; give it once")
         pairs[key] = number
     return pairs
+
+
+def plan_of(text: str) -> Regimen:
+    """Read a drug with its first regimen, or NAME:REGIMEN; the path of a folder may hold a colon."""
+    name, colon, chosen = text.rpartition(":")
+    if not colon or Path(text).is_dir():
+        name, chosen = text, ""
+    plan: Regimen = cascade.regimen(name, chosen or None)
+    return plan
 
 
 def check_suffix(path: Path | None, suffixes: tuple[str, ...]) -> None:

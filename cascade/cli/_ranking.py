@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 import cascade
-from cascade.cli._options import Index, Json, Name, Structure, check_folder, cluster, model_of
+from cascade.cli._options import Index, Json, Name, Structure, check_folder, cluster, model_of, plan_of
+from cascade.cli._stopping import keep_runs
 from cascade.errors import CascadeError
 
 if TYPE_CHECKING:
@@ -28,9 +29,11 @@ commands = typer.Typer()
 @commands.command(
     epilog="Examples: `cascade rank breast --quick --out rank`, `cascade rank breast --readout p_overt_10y`, "
     "`cascade rank breast --quick --window neoadjuvant`, `cascade rank breast --out rank --resume` (after a stop), "
-    "`cascade rank breast --quick --index organ=bone,lung,liver`"
+    "`cascade rank breast --quick --index organ=bone,lung,liver`, "
+    "`cascade rank breast --quick --drug bevacizumab --drug trametinib`"
 )
 def rank(
+    context: typer.Context,
     name: Name,
     out: Annotated[
         Path, typer.Option(help="Folder for ranking.csv, ranking.nc, figures, report.html and the runs.")
@@ -54,6 +57,15 @@ def rank(
     target: Annotated[
         list[str] | None, typer.Option("--target", metavar="ID", help="Rank only these targets (repeat the option).")
     ] = None,
+    drug: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--drug", metavar="NAME[:REGIMEN]", help="Rank this drug beside the targets, as it is given (repeat)."
+        ),
+    ] = None,
+    doses: Annotated[
+        bool, typer.Option("--doses", help="Give every dose of a daily tablet, not its mean rate (far slower).")
+    ] = False,
     workers: Annotated[
         int | None, typer.Option(help="Worker processes; chosen by the size of the job if left out.")
     ] = None,
@@ -71,11 +83,14 @@ def rank(
     model = model_of(name, index, structure)
     effort = _QUICK if quick else _FULL
     runs = _runs_folder(out, resume, restart)
+    keep_runs(context, runs)
     with cluster(scheduler) as executor:
         ranking = cascade.rank_targets(
             model,
             readout,
             targets=target,
+            drugs=[plan_of(each) for each in drug or []],
+            averaged=False if doses else None,
             fraction=fraction,
             samples=samples or effort.samples,
             seed=seed,
@@ -102,7 +117,7 @@ def _leading(ranking: xr.Dataset, count: int) -> list[str]:
     """Return the best targets that help, but one of each group with one and the same effect."""
     table = ranking.sel(window=ranking.attrs["window"])
     upper = table["effect_upper" if ranking.attrs["better"] == "lower" else "effect_lower"].values
-    helps = upper < 0 if ranking.attrs["better"] == "lower" else upper > 0
+    helps = (upper < 0 if ranking.attrs["better"] == "lower" else upper > 0) & (table["kind"].values == "target")
     return [str(name) for name in table["target"].values[helps]][:count]
 
 

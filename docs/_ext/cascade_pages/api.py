@@ -46,7 +46,15 @@ TOPICS = (
         page="drugs",
         title="Drugs and regimens",
         text="Give drugs as a clinic does: kinetics, doses, routes, and what their concentration does.",
-        homes=("drugs", "regimens", "procedures"),
+        homes=(
+            "drugs",
+            "regimens",
+            "procedures",
+            "treatment_effects",
+            "treatment_runs",
+            "treatment_report",
+            "optimize",
+        ),
     ),
     Topic(
         page="analyses",
@@ -74,7 +82,15 @@ TOPICS = (
         title="Plots",
         text="Functions of a result and an optional axis that return the axis. Each part is an attribute of"
         " `cascade`, such as `cascade.plot_ranking`.",
-        parts=("plot", "plot_cascade", "plot_ranking", "plot_sensitivity", "plot_synergy", "plot_waterfall"),
+        parts=(
+            "plot",
+            "plot_cascade",
+            "plot_ranking",
+            "plot_sensitivity",
+            "plot_synergy",
+            "plot_treatment",
+            "plot_waterfall",
+        ),
     ),
     Topic(page="cluster", title="Cluster", text="Many machines instead of one.", parts=("cluster",)),
     Topic(
