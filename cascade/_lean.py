@@ -197,9 +197,23 @@ class _Formulas:
 
     def simplify(self) -> None:
         """Compute constants once and save powers."""
-        known = (with_values(node, self.values) for node in self.nodes)
-        saved = (self._constants(save_powers(node, self._cheap)) for node in known)
+        saved = (self._constants(save_powers(node, self._cheap)) for node in self._with_known())
         self.nodes = [products(node, self._power) for node in saved]
+
+    def _with_known(self) -> list[Node]:
+        """Put in the values of constants, and of variables that turn out to be numbers, such as what an absent drug does."""
+        new, known, nodes = self.values, set(self.values), self.nodes
+        while new:
+            nodes = [with_values(node, new) for node in nodes]
+            new = {
+                holder.getVariable(): float(node[2])
+                for holder, node in zip(self.holders, nodes, strict=True)
+                if isinstance(holder, libsbml.AssignmentRule)
+                and node[0] == "number"
+                and holder.getVariable() not in known
+            }
+            known |= set(new)
+        return nodes
 
     def _power(self, exponent: int) -> str:
         """Return the function that raises its argument to a whole power; libRoadRunner computes an argument once."""

@@ -131,7 +131,26 @@ def with_values(node: Node, values: Mapping[str, float]) -> Node:
         result = _result(operator, [float(operand[2]) for operand in operands])
         if result is not None:
             return number(result)
+    return _without_neutral(operator, operands, text)
+
+
+def _without_neutral(operator: str, operands: tuple[Node, ...], text: str) -> Node:
+    """Leave out what changes nothing: a summand 0, a factor 1, and a product with 0 whose other factors are finite."""
+    if operator == "*" and number(0) in operands and all(map(_is_finite, operands)):
+        return number(0)
+    if operator in ("*", "+"):
+        neutral = number(1 if operator == "*" else 0)
+        operands = tuple(operand for operand in operands if operand != neutral) or (neutral,)
+        return operands[0] if len(operands) == 1 else (operator, operands, text)
+    if len(operands) == 2 and operands[1] == number({"-": 0, "/": 1, "^": 1}.get(operator, math.nan)):
+        return operands[0]
     return (operator, operands, text)
+
+
+def _is_finite(node: Node) -> bool:
+    """Tell whether a formula is surely finite where its names are."""
+    operator, operands, _ = node
+    return operator in ("number", "name", "+", "-", "*", "abs") and all(map(_is_finite, operands))
 
 
 def _result(operator: str, numbers: list[float]) -> float | None:

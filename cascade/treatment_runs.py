@@ -127,7 +127,8 @@ def _treated(model: Model, label: str, plan: Sequence[Treatment]) -> Model:
     try:
         return treat(model, *plan)
     except CascadeError as error:
-        raise type(error)(f"treatment {label!r}: {error}") from None
+        error.args = (f"treatment {label!r}: {error}",)
+        raise
 
 
 def _kept(model: Model, treated: Model, record: Sequence[str] | None) -> list[str] | None:

@@ -87,6 +87,25 @@ def test_every_shipped_folder_and_command_has_a_page(pages):
         assert "**Examples**" in section, name
 
 
+def test_every_shipped_drug_has_a_page_with_its_numbers_targets_and_regimens(pages):
+    for name in cascade.drug_names():
+        text, drug = pages[f"generated/drugs/{name}.md"], cascade.load_drug(name)
+        assert f"(drug-{name})=" in text and f"(#drug-{name})" in pages["generated/drugs/index.md"]
+        numbers = text.partition("\n## Numbers\n")[2]
+        assert all(f"| `{row.id}` |" in numbers for row in drug.parameters), name
+        for title, rows in (("What it acts on", [each.target for each in drug.actions]), ("Regimens", drug.regimens)):
+            section = text.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+            assert all(f"| `{row}` |" in section for row in rows), (name, title)
+
+
+def test_the_guide_names_every_entry_of_a_drug_folder():
+    from cascade.drugs import _ACTION, _ENTRIES, _REGIMEN
+
+    guide = WRITTEN["guides/give_drug.md"].read_text(encoding="utf-8").partition("### `drug.toml`")[2]
+    for entry in {*_ENTRIES, *_ACTION, *_REGIMEN} - {"note"}:
+        assert re.search(rf"`(?:\[+)?{entry}\b", guide), entry
+
+
 def test_links_between_pages_resolve(pages):
     labels = {label for text in pages.values() for label in re.findall(r"^\(([\w.-]+)\)=$", text, re.M)}
     for name, text in pages.items():
@@ -113,6 +132,13 @@ def test_every_source_of_a_number_is_in_the_bibliography(pages):
     for name in cascade.module_names():
         for row in cascade.load_module(name).parameters:
             assert set(row.source) <= known, (name, row.id)
+    for name in cascade.drug_names():
+        drug = cascade.load_drug(name)
+        cited = [row.source for row in drug.parameters]
+        cited += [each.entries.get("source", ()) for each in drug.regimens.values()]
+        for key in {key for keys in cited for key in keys}:
+            entry = pages["generated/bibliography.md"].partition(f"(bib-{key})=")[2].partition("\n(bib-")[0]
+            assert f"(#drug-{name})" in entry, (name, key)
 
 
 def test_counts_of_evidence_are_those_of_the_tables(pages):
@@ -121,6 +147,9 @@ def test_counts_of_evidence_are_those_of_the_tables(pages):
     module = cascade.load_module("wnt")
     inputs = {port.id for port in module.ports if port.direction == "in"}
     own = [parameter.evidence for parameter in module.parameters if parameter.id not in inputs]
+    drug = [parameter.evidence for parameter in cascade.load_drug("bevacizumab").parameters]
+    row = re.search(r"^\| \[bevacizumab\].*$", pages["generated/assumed.md"], re.M).group().split(" | ")
+    assert row[1:6] == [*(str(drug.count(g)) for g in ("measured", "fitted", "inferred", "assumed")), str(len(drug))]
     cells = re.search(r"^\| \[wnt\].*$", pages["generated/assumed.md"], re.M).group().split(" | ")
     assert cells[1:6] == [*(str(own.count(g)) for g in ("measured", "fitted", "inferred", "assumed")), str(len(own))]
 

@@ -11,7 +11,19 @@ import numpy as np
 import pytest
 
 from cascade._canonical import canonicalize, symbol_table
-from cascade.engine import LADDER, NEGATIVE, OK, REASONS, Engine, Job, Run, StepBudgetError, classify, load_roadrunner
+from cascade.engine import (
+    AFTER_EVENT,
+    LADDER,
+    NEGATIVE,
+    OK,
+    REASONS,
+    Engine,
+    Job,
+    Run,
+    StepBudgetError,
+    classify,
+    load_roadrunner,
+)
 from cascade.errors import SimulationError
 from cascade.simulate import single_job
 from cascade.specs import Solver
@@ -65,6 +77,7 @@ def edited_and_loaded(flat: str, values: Mapping[str, float]) -> np.ndarray:
     runner.integrator.setValue("absolute_tolerance", [job.solver.absolute_tolerance] * states)
     runner.integrator.setValue("relative_tolerance", job.solver.relative_tolerance)
     runner.integrator.setValue("maximum_bdf_order", 4)
+    runner.integrator.setValue("initial_time_step", AFTER_EVENT if runner.model.getNumEvents() else 0.0)
     runner.timeCourseSelections = ["time", *job.record]
     return np.array(runner.simulate(0, job.days, job.points))[:, 1:]
 

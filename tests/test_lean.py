@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import libsbml
 import numpy as np
 import pytest
@@ -154,3 +156,22 @@ def test_a_constant_that_is_no_number_fails_the_run(make_model):
     """What cannot be computed beforehand is left to the simulator, which fails with a reason."""
     run = cascade.simulate(make_model("x = 1; x' = -x*k/(p - q); k = 1; p = 2; q = 2"), days=1, points=3)
     assert run["status"].item() != OK and np.isnan(run["x"]).all()
+
+
+def test_what_an_absent_drug_does_is_left_out(make_model):
+    """A product with 0, a factor 1 and a summand 0 need not be computed."""
+    text = """
+    x = 1; x' = -k*x*(1 - u) - kill*x + z*x; k = 0.3; dose = 0;
+    u := 0*dose; r := 2*u; kill := r*(k*x + k*abs(x))/2; z := 0*x
+    """
+    model = make_model(text)
+    short = lean(canonicalize(model.flat, ()).sbml, keep=()).sbml
+    rate = short[short.index("<rateRule") : short.index("</rateRule>")]
+    assert set(re.findall(r"<ci> (\w+) </ci>", rate)) == {"x"}
+    run = cascade.simulate(model, days=2, points=3, record=["x"])
+    assert run["x"].values[-1] == pytest.approx(np.exp(-0.6), rel=1e-5)  # at the default tolerance
+
+
+def test_a_product_with_0_that_hides_what_is_no_number_stays(make_model):
+    run = cascade.simulate(make_model("y = 1; y' = -y + dose*ln(y - 1); dose = 0"), days=2, points=3)
+    assert run["status"].item() != OK

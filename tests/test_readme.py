@@ -74,6 +74,9 @@ def test_every_command_of_the_readme_exists():
         "names",
         "results",
         "import",
+        "drugs",
+        "treat",
+        "optimize",
     }
     for name in named:
         result = CliRunner().invoke(app, [name, "--help"])
