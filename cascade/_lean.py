@@ -201,7 +201,7 @@ class _Formulas:
         self.nodes = [products(node, self._power) for node in saved]
 
     def _with_known(self) -> list[Node]:
-        """Put in the values of constants, and of variables that turn out to be numbers, such as what an absent drug does."""
+        """Put in the values of constants, and of variables that turn out to be numbers (what an absent drug does)."""
         new, known, nodes = self.values, set(self.values), self.nodes
         while new:
             nodes = [with_values(node, new) for node in nodes]
