@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import cascade
 from cascade.catalogue import library_folder
+from cascade.drugs import drug_names, load_drug
 from cascade.evidence import EVIDENCE, count_evidence, read_parameters
 from cascade.specs import Parameter
 from cascade_pages.bibliography import is_unverified, read_bibliography
@@ -33,34 +34,44 @@ assumed
 
 An input of a module is not counted here: in a composition another module gives its value. A number is *uncertain* where
 virtual patients differ in it; a ranking of targets says for the leading ones which share of the spread rests on
-assumed numbers (`assumed_share`).
+assumed numbers (`assumed_share`). A number that has no meaning for a drug, such as the absorption of one that is given
+into a vein, stands in its table as assumed, and is counted.
 """
 
 
 def assumed_page() -> dict[str, str]:
     """Return the page of counts by evidence."""
-    rows, own, listed = [], [], []
+    rows, own, drugs, listed = [], [], [], []
     total: list[Parameter] = []
+    given: list[Parameter] = []
     for name in cascade.module_names():
         module = cascade.load_module(name)
         inputs = {port.id for port in module.ports if port.direction == "in"}
         numbers = [row for row in module.parameters if row.id not in inputs]
         total += numbers
         rows.append([f"[{name}](#module-{name})", *_counts(numbers)])
-        listed += [_line(name, row) for row in numbers if row.evidence == "assumed" and row.estimate]
+        listed += _lines(f"[{name}](#module-{name})", numbers)
     rows.append(["**all modules**", *_counts(total)])
     for name in all_compositions():
         path = library_folder() / "compositions" / name / "parameters.tsv"
         if path.is_file():
             own.append([f"[{name}](#composition-{name})", *_counts(read_parameters(path))])
+    for name in drug_names():
+        numbers = list(load_drug(name).parameters)
+        given += numbers
+        drugs.append([f"[{name}](#drug-{name})", *_counts(numbers)])
+        listed += _lines(f"[{name}](#drug-{name})", numbers)
+    drugs.append(["**all drugs**", *_counts(given)])
     header = ("", *EVIDENCE, "all", "share assumed", "uncertain")
     parts = [_INTRO, "## Modules", table(header, rows), "## What compositions add or replace", table(header, own)]
     parts += [
+        "## Drugs",
+        table(header, drugs),
         "## Assumed and uncertain",
-        "The assumed numbers in which virtual patients differ; their notes stand on the pages",
+        "The assumed numbers in which virtual patients differ; their notes stand on the pages of modules and",
     ]
-    parts[-1] += " of the modules."
-    parts += [table(("module", "id", "what it is", "value"), listed), *_unverified()]
+    parts[-1] += " drugs."
+    parts += [table(("module or drug", "id", "what it is", "value"), listed), *_unverified()]
     return {"assumed.md": "\n\n".join(parts) + "\n"}
 
 
@@ -71,9 +82,12 @@ def _counts(rows: Sequence[Parameter]) -> list[str]:
     return [*graded, str(len(rows)), f"{share:.0%}", str(sum(row.estimate for row in rows))]
 
 
-def _line(module: str, row: Parameter) -> list[str]:
-    unit = "" if row.unit == "dimensionless" else f" {code(row.unit)}"
-    return [f"[{module}](#module-{module})", code(row.id), plain(row.name), number(row.nominal) + unit]
+def _lines(link: str, rows: Sequence[Parameter]) -> Iterator[list[str]]:
+    """Yield a line for each number that is assumed and uncertain."""
+    for row in rows:
+        if row.evidence == "assumed" and row.estimate:
+            unit = "" if row.unit == "dimensionless" else f" {code(row.unit)}"
+            yield [link, code(row.id), plain(row.name), number(row.nominal) + unit]
 
 
 def _unverified() -> list[str]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import codecs
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cascade
 from cascade.catalogue import library_folder, module_folder
+from cascade.drugs import drug_folder, drug_names, load_drug
 from cascade.evidence import read_parameters
 from cascade.facts import read_facts
 from cascade.target_table import read_targets
@@ -29,9 +31,9 @@ def bibliography_page() -> dict[str, str]:
     open_ones = sum(is_unverified(entry) for entry in entries.values())
     parts = [
         "(bibliography)=\n# Bibliography",
-        f"The {len(entries)} entries of `sbml_models/references.bib`, to which the tables of numbers, facts and targets"
-        f" refer. A note says what was recalled from memory or read in an abstract only; {open_ones} entries have such"
-        " a note.",
+        f"The {len(entries)} entries of `sbml_models/references.bib`, to which the tables of numbers, facts, regimens"
+        " and targets refer. A note says what was recalled from memory or read in an abstract only;"
+        f" {open_ones} entries have such a note.",
     ]
     parts += [_entry(key, entry, users.get(key, ())) for key, entry in sorted(entries.items())]
     return {"bibliography.md": "\n\n".join(parts) + "\n"}
@@ -57,16 +59,26 @@ def cited_by() -> dict[str, list[str]]:
         for key in keys:
             found[key].add(link)
 
-    for kind, names in (("module", cascade.module_names()), ("composition", all_compositions())):
-        for name in names:
-            folder = module_folder(name) if kind == "module" else library_folder() / "compositions" / name
-            link = f"[{name}](#{kind}-{name})"
-            for read, file in ((read_parameters, "parameters.tsv"), (read_facts, "evidence.tsv")):
-                for row in read(folder / file) if (folder / file).is_file() else ():
-                    add(row.source, link)
+    for link, folder in _folders():
+        for read, file in ((read_parameters, "parameters.tsv"), (read_facts, "evidence.tsv")):
+            for row in read(folder / file) if (folder / file).is_file() else ():
+                add(row.source, link)
+    for name in drug_names():
+        for written in load_drug(name).regimens.values():
+            add(written.entries.get("source", ()), f"[{name}](#drug-{name})")
     for target in read_targets():
         add(target.source, "[targets](#target-table)")
     return {key: sorted(links) for key, links in found.items()}
+
+
+def _folders() -> Iterator[tuple[str, Path]]:
+    """Yield every folder with tables, after the link to its page."""
+    for name in cascade.module_names():
+        yield f"[{name}](#module-{name})", module_folder(name)
+    for name in all_compositions():
+        yield f"[{name}](#composition-{name})", library_folder() / "compositions" / name
+    for name in drug_names():
+        yield f"[{name}](#drug-{name})", drug_folder(name)
 
 
 def _entry(key: str, entry: Entry, users: Iterable[str]) -> str:

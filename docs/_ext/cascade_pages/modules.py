@@ -35,7 +35,8 @@ def all_compositions() -> list[str]:
     return sorted(path.parent.name for path in (library_folder() / "compositions").glob("*/composition.toml"))
 
 
-def _toctree(names: list[str]) -> str:
+def toctree(names: list[str]) -> str:
+    """List pages of the same folder without showing them."""
     return "```{toctree}\n:maxdepth: 1\n:hidden:\n\n" + "\n".join(names) + "\n```\n"
 
 
@@ -53,7 +54,7 @@ def _index(names: list[str]) -> str:
         " uncertain where virtual patients differ in them.\n\n"
         + table(("module", "what it models", "reads", "writes", "numbers", "uncertain"), rows)
         + "\n"
-        + _toctree(names)
+        + toctree(names)
     )
 
 
@@ -66,7 +67,7 @@ def _composition_index(names: list[str]) -> str:
         rows.append([f"[{name}](#composition-{name})", plain(written.title), bases, runs])
     return (
         "(composition-reference)=\n# Compositions\n\nWhich modules are joined, how, and with which values of their"
-        " own.\n\n" + table(("composition", "what it is", "extends", "runs"), rows) + "\n" + _toctree(names)
+        " own.\n\n" + table(("composition", "what it is", "extends", "runs"), rows) + "\n" + toctree(names)
     )
 
 
@@ -76,10 +77,10 @@ def _composition_folder(name: str) -> Path:
 
 def _module(name: str) -> str:
     module, folder = cascade.load_module(name), module_folder(name)
-    parts = [f"(module-{name})=", *_prose(folder, name, ""), "## Ports, as the SBML declares them"]
+    parts = [f"(module-{name})=", *prose(folder, name, ""), "## Ports, as the SBML declares them"]
     parts += [_ports(module.ports), "## Numbers", f"{len(module.parameters)} constants, from `parameters.tsv`."]
     parts += [numbers_table(module.parameters)]
-    parts += list(_facts(folder, name))
+    parts += list(facts_section(folder, name))
     parts += list(_options(folder))
     return "\n\n".join(parts) + "\n"
 
@@ -89,7 +90,7 @@ def _ports(ports: tuple[Port, ...]) -> str:
     return table(("port", "the module", "unit", "meaning"), rows)
 
 
-def _prose(folder: Path, name: str, inserted: str) -> Iterator[str]:
+def prose(folder: Path, name: str, inserted: str) -> Iterator[str]:
     """Yield the README, with a generated section before its first one."""
     path = folder / "README.md"
     text = path.read_text(encoding="utf-8") if path.is_file() else f"# {name}\n"
@@ -109,7 +110,8 @@ def _link(match: re.Match[str]) -> str:
     return f"](#{'module' if name in cascade.module_names() else 'composition'}-{name})"
 
 
-def _facts(folder: Path, name: str) -> Iterator[str]:
+def facts_section(folder: Path, name: str) -> Iterator[str]:
+    """Yield the published facts of a folder, if it has any."""
     path = folder / "evidence.tsv"
     if not path.is_file():
         return
@@ -157,7 +159,7 @@ def _composition(name: str) -> str:
     folder = _composition_folder(name)
     written = read_composition(folder)
     base = read_composition(written.bases[-1]) if written.bases else Written(path=folder)
-    parts = [f"(composition-{name})=", *_prose(folder, name, f"## Parts\n\n{_parts(written, base)}")]
+    parts = [f"(composition-{name})=", *prose(folder, name, f"## Parts\n\n{_parts(written, base)}")]
     parts += ["## Wiring", _wiring(written, base)]
     own = folder / "parameters.tsv"
     if own.is_file():
@@ -167,7 +169,7 @@ def _composition(name: str) -> str:
             f"{len(rows)} constants, and values of single instances (`instance.constant`).",
         ]
         parts += [numbers_table(rows)]
-    parts += list(_facts(folder, name))
+    parts += list(facts_section(folder, name))
     return "\n\n".join(parts) + "\n"
 
 
