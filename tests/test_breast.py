@@ -60,6 +60,7 @@ def test_no_finding_in_either_document(model):
         assert _sbml.check_document(libsbml.readSBMLFromString(text), "breast") == []
 
 
+@pytest.mark.slow
 def test_frozen_coupling_gives_the_modules_back(composition):
     """Without joins, every instance runs as its module does alone."""
     bare = replace(composition, joins=(), overrides={}, group_values={}, shared=(), quasi_steady={}, start={})

@@ -101,6 +101,7 @@ def held(run, lineage, kinetics):
     return run[f"blood_{lineage}__n_lymph"] + run[f"blood_{lineage}__n_ctc"] + organs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kinetics", ["quasi-steady", "full"])
 @pytest.mark.parametrize("lineage", LINEAGES)
 def test_every_cell_that_is_shed_has_one_fate(runs, lineage, kinetics):
@@ -116,6 +117,7 @@ def test_every_cell_that_is_shed_has_one_fate(runs, lineage, kinetics):
     np.testing.assert_allclose(found, entered, rtol=0, atol=1e-11 * float(entered[-1]))
 
 
+@pytest.mark.slow
 def test_what_tumor_and_lesions_shed_enters_blood_and_lymph(model, runs):
     run, per_cluster = runs["full"], model.parameter("n_cells_per_cluster").nominal
     for clone in CLONES:
@@ -126,6 +128,7 @@ def test_what_tumor_and_lesions_shed_enters_blood_and_lymph(model, runs):
     np.testing.assert_allclose(run["blood_metastases__v_entered"], shed, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_lesions_are_founded_by_the_cells_that_reached_the_organ(runs):
     for run in runs.values():
         for organ in ORGANS:
@@ -133,6 +136,7 @@ def test_lesions_are_founded_by_the_cells_that_reached_the_organ(runs):
             np.testing.assert_allclose(run[f"{organ}_lesions__v_found"], founded, rtol=1e-12)
 
 
+@pytest.mark.slow
 def test_fast_steps_at_rest_give_the_hazard_of_full_kinetics(runs):
     """The cells that a slow step keeps back are few against those that ten years pass on."""
     for name in ("endpoints__h_since_surgery", "endpoints__h_cumulative"):
@@ -158,6 +162,7 @@ def test_clones_trade_their_names_without_a_trace(model):
     assert abs(float(share) - 1) > 0.1, "the two clones are not told apart"
 
 
+@pytest.mark.slow
 def test_organs_of_the_same_values_have_the_same_hazard():
     """Bone twice, the second with every value of the first; what the second shares with others, they get too."""
     twins = cascade.compose(

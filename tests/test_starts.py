@@ -33,7 +33,7 @@ def simulators(flat: str) -> dict[str, float]:
 
 
 # the other primaries share the formulas of breast; the simulator needs a minute to load one with its start values
-@pytest.mark.parametrize("name", [*module_names(), "breast"])
+@pytest.mark.parametrize("name", [*module_names(), pytest.param("breast", marks=pytest.mark.slow)])
 def test_every_shipped_start_value_agrees_with_the_simulator(name):
     load = cascade.load_module if name in module_names() else cascade.load_composition
     flat = cascade.compose(load(name)).flat
