@@ -49,8 +49,11 @@ def test_a_treatment_is_told_from_dose_to_page(tmp_path: Path) -> None:
     helper = str(make_drug(tmp_path, "helper", "one_compartment", regimens=PULSES, emax=0.5, target="bypass"))
     out = tmp_path / "page"
     asked = ["--drug", blocker, "--drug", helper, "--start", "20", "--start", "25", "--stop", "60", "--years", "1"]
-    done = run("treat", "hypoxia_vegf", *asked, "--out", str(out), "--json")
+    file = tmp_path / "treated.xml"
+    done = run("treat", "hypoxia_vegf", *asked, "--out", str(out), "--export", str(file), "--json")
     assert done.returncode == 0, done.stderr
+    # the file is the model with both drugs and the doses of the one that has kinetics
+    assert "blocker__c_tumor" in file.read_text() and "dose_1_of_helper_1" in file.read_text()
     found = json.loads(done.stdout)["treatments"]
     assert list(found) == ["Blocker + Helper", "Blocker", "Helper"]
     assert found["Blocker"]["first_dose"] == 20 and found["Helper"]["first_dose"] == 25

@@ -32,7 +32,8 @@ _EACH = "Repeat it for several drugs, in the order of --drug; given once it hold
     "`cascade treat breast --drug pembrolizumab --regimen q3w --drug bevacizumab --regimen q3w --from surgery "
     "--stop 365 --out both`, `cascade treat breast --drug pembrolizumab --from diagnosis --stop 84 "
     "--surgery-after 84`, `cascade treat pdl1_immune --drug atezolizumab --doses 6 --years 1 --json`, "
-    "`cascade treat breast --drug sunitinib --from surgery --stop 365 --dose-factor 0.75 --averaged`"
+    "`cascade treat breast --drug sunitinib --from surgery --stop 365 --dose-factor 0.75 --averaged "
+    "--export treated.xml`"
 )
 def treat(
     name: Name,
@@ -79,6 +80,10 @@ def treat(
         float | None, typer.Option(help="Time to simulate; by default that of the composition, else 25.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for report.html, effects.csv, effects.nc, figures.")] = None,
+    export: Annotated[
+        Path | None,
+        typer.Option(help="Also write the treated model with its doses: .xml, .ant, .omex, .py or a PEtab folder."),
+    ] = None,
     index: Index = None,
     structure: Structure = None,
     as_json: Json = False,
@@ -118,6 +123,9 @@ def treat(
         matplotlib.use("Agg")
         page = write_treatment(out, model, regimens, runs, effects, f"cascade {shlex.join(sys.argv[1:])}")
         typer.echo(f"wrote {page}", err=True)
+    if export is not None:
+        cascade.export(cascade.treat(model, *next(iter(regimens.values()))), export)
+        typer.echo(f"wrote {export}", err=True)
     data = _data(effects, regimens)
     say(data, as_json, "\n".join(_lines(data)))
 

@@ -389,38 +389,21 @@ def test_proliferation_needs_erk_rises_with_myc_and_stops_with_p21(model: cascad
     assert growth(f_ras_mutant=0.25) > 1.2
 
 
-def genotypes() -> list[dict[str, str]]:
-    with (module_folder("drivers") / "genotypes.tsv").open(encoding="utf-8") as file:
-        return list(csv.DictReader(file, delimiter="\t"))
-
-
-EFFECTS = {  # of the rows of this module: variable and its level
-    ("f_ras_mutant", 0.25): {"c_ras_gtp": 96, "c_pperk": 2.1 * 108.4},
-    ("f_ras_mutant", 1.0): {"c_ras_gtp": 336, "c_pperk": 2.7 * 108.4, "c_myc": 1.2 * 6.8},
-    ("f_myc", 4.0): {"c_myc": 27, "f_proliferation": 1.4},
-    ("f_tp53", 0.02): {"c_p53": 0.22, "c_p21": 0.36, "f_p53": 0.27},
-    ("f_mdm2", 4.0): {"c_p53": 3.2, "c_p21": 0.42},
-    ("f_cdkn1a", 0.0): {"c_p21": 0, "f_proliferation": 1.07},
+EFFECTS = {  # variables and their levels
+    "kras_g12": {"c_ras_gtp": 96, "c_pperk": 2.1 * 108.4},
+    "kras_g12_amplified": {"c_ras_gtp": 336, "c_pperk": 2.7 * 108.4, "c_myc": 1.2 * 6.8},
+    "myc_amplification": {"c_myc": 27, "f_proliferation": 1.4},
+    "tp53_loss": {"c_p53": 0.22, "c_p21": 0.36, "f_p53": 0.27},
+    "mdm2_amplification": {"c_p53": 3.2, "c_p21": 0.42},
+    "cdkn1a_loss": {"c_p21": 0, "f_proliferation": 1.07},
 }
 
 
-def test_the_genotype_table_covers_the_drivers_of_the_library() -> None:
-    rows = genotypes()
-    assert list(rows[0]) == ["genotype", "module", "parameterId", "value", "effect", "source", "note"]
-    expected = {
-        "wnt.f_apc", "wnt.f_bcat_mutant", "notch.v_nicd_mutant", "tgf_beta.f_smad4", "tgf_beta.f_tgfbr2", "emt.f_cdh1",
-        "drivers.f_ras_mutant", "drivers.f_myc", "drivers.f_tp53",
-    }  # fmt: skip
-    assert expected <= {f"{row['module']}.{row['parameterId']}" for row in rows}
-
-
-@pytest.mark.parametrize("row", [row for row in genotypes() if row["module"] == "drivers"], ids=lambda r: r["genotype"])
-def test_genotypes_have_the_stated_effect(model: cascade.Model, row: dict[str, str]) -> None:
-    table = {parameter.id: parameter for parameter in load_module("drivers").parameters}
-    name, value = row["parameterId"], float(row["value"])
-    assert (table[name].lower or 0) <= value <= (table[name].upper or np.inf)
-    run = hold(model, **{name: value})
-    for variable, level in EFFECTS[name, value].items():
+@pytest.mark.parametrize("genotype", EFFECTS)
+def test_genotypes_have_the_stated_effect(model: cascade.Model, genotype: str) -> None:
+    """The levels that `effect` of `genotypes.tsv` tells."""
+    run = hold(model, **genotype_values(model, [genotype]))
+    for variable, level in EFFECTS[genotype].items():
         assert float(run[variable]) == pytest.approx(level, rel=0.05, abs=1e-9), variable
 
 
