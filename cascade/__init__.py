@@ -15,15 +15,29 @@ if TYPE_CHECKING:
     from cascade.analyze import settle_top as settle_top
     from cascade.archive import open_archive as open_archive
     from cascade.bifurcation import bifurcation as bifurcation
+    from cascade.biomarkers import Noise as Noise
+    from cascade.biomarkers import measure_biomarkers as measure_biomarkers
     from cascade.catalogue import composition_names as composition_names
     from cascade.catalogue import load_composition as load_composition
     from cascade.catalogue import load_module as load_module
     from cascade.catalogue import module_names as module_names
     from cascade.certify import certify as certify
     from cascade.check import check as check
+    from cascade.clinical_test_table import clinical_test_names as clinical_test_names
+    from cascade.clinical_test_table import load_clinical_test as load_clinical_test
+    from cascade.clinical_tests import CtcTest as CtcTest
+    from cascade.clinical_tests import CtdnaPanel as CtdnaPanel
+    from cascade.clinical_tests import Imaging as Imaging
+    from cascade.clinical_tests import MarrowAspirate as MarrowAspirate
+    from cascade.clone_shares import mutation_probabilities as mutation_probabilities
+    from cascade.clones import with_clones as with_clones
+    from cascade.cohort import sample_cohort as sample_cohort
     from cascade.combinations import combination_table as combination_table
     from cascade.combinations import combine_targets as combine_targets
     from cascade.compose import compose as compose
+    from cascade.detectable import detectable_size as detectable_size
+    from cascade.detectable import screen_primary as screen_primary
+    from cascade.detection import detect as detect
     from cascade.drugs import Drug as Drug
     from cascade.drugs import carry as carry
     from cascade.drugs import drug_names as drug_names
@@ -32,18 +46,40 @@ if TYPE_CHECKING:
     from cascade.evaluate import evaluate as evaluate
     from cascade.export import export as export
     from cascade.export.tellurium import to_tellurium as to_tellurium
+    from cascade.expression import expression_values as expression_values
     from cascade.extinction import extinction as extinction
+    from cascade.followup import Schedule as Schedule
+    from cascade.followup import named_schedule as named_schedule
+    from cascade.followup import optimize_followup as optimize_followup
+    from cascade.followup import simulate_followup as simulate_followup
     from cascade.genes import gene_view as gene_view
     from cascade.genes import rank_genes as rank_genes
+    from cascade.genotype_table import read_genotypes as read_genotypes
+    from cascade.genotypes import genotype_values as genotype_values
+    from cascade.genotypes import with_genotype as with_genotype
+    from cascade.information import value_of_measurement as value_of_measurement
+    from cascade.lesion_courses import follow_courses as follow_courses
+    from cascade.mutations import read_mutations as read_mutations
     from cascade.names import id_map as id_map
     from cascade.opening import open_sbml as open_sbml
     from cascade.optimize import optimize_regimen as optimize_regimen
+    from cascade.outcomes import draw_events as draw_events
+    from cascade.outcomes import follow_cohort as follow_cohort
+    from cascade.outlook import patient_outlook as patient_outlook
     from cascade.own import compare_with_source as compare_with_source
     from cascade.own import propose_ports as propose_ports
     from cascade.own import propose_units as propose_units
     from cascade.own import read_module as read_module
     from cascade.own import replace_module as replace_module
     from cascade.own import write_module_folder as write_module_folder
+    from cascade.patients import read_patients as read_patients
+    from cascade.performance import decision_curve as decision_curve
+    from cascade.performance import performance as performance
+    from cascade.performance import roc_curve as roc_curve
+    from cascade.personal import patient_report as patient_report
+    from cascade.personal_ranking import personal_ranking as personal_ranking
+    from cascade.phylogeny import Phylogeny as Phylogeny
+    from cascade.phylogeny import read_phylogeny as read_phylogeny
     from cascade.population import population_risk as population_risk
     from cascade.portable import check_portable as check_portable
     from cascade.portable import portable_profile as portable_profile
@@ -56,12 +92,21 @@ if TYPE_CHECKING:
     from cascade.regimens import regimen as regimen
     from cascade.report import write_report as write_report
     from cascade.results import read_results as read_results
+    from cascade.risk import fit_risk as fit_risk
+    from cascade.risk import predict_risk as predict_risk
     from cascade.simulate import simulate as simulate
     from cascade.specs import Composition as Composition
     from cascade.specs import Model as Model
     from cascade.specs import Module as Module
     from cascade.specs import Parameter as Parameter
     from cascade.specs import Solver as Solver
+    from cascade.subgroup_effects import subgroup_effects as subgroup_effects
+    from cascade.subgroups import subgroups_of as subgroups_of
+    from cascade.survival import compare_arms as compare_arms
+    from cascade.survival import competing_risks as competing_risks
+    from cascade.survival import kaplan_meier as kaplan_meier
+    from cascade.survival_exact import exact_comparison as exact_comparison
+    from cascade.survival_exact import exact_survival as exact_survival
     from cascade.targets import rank_targets as rank_targets
     from cascade.therapy import activate as activate
     from cascade.therapy import inhibit as inhibit
@@ -70,6 +115,10 @@ if TYPE_CHECKING:
     from cascade.treatment_effects import treatment_effects as treatment_effects
     from cascade.treatment_report import write_treatment as write_treatment
     from cascade.treatment_runs import run_treatments as run_treatments
+    from cascade.trial import run_trial as run_trial
+    from cascade.trial import trial_of as trial_of
+    from cascade.trial_size import power_of_trial as power_of_trial
+    from cascade.trial_size import sample_size as sample_size
     from cascade.validation import Qualification as Qualification
     from cascade.validation import validate as validate
     from cascade.validation_page import write_validation as write_validation
@@ -81,13 +130,20 @@ __version__ = "0.1.0"
 _HOME = {
     "CascadeError": "errors",
     "Composition": "specs",
+    "CtcTest": "clinical_tests",
+    "CtdnaPanel": "clinical_tests",
     "Drug": "drugs",
+    "Imaging": "clinical_tests",
+    "MarrowAspirate": "clinical_tests",
     "Model": "specs",
     "Module": "specs",
+    "Noise": "biomarkers",
     "Parameter": "specs",
+    "Phylogeny": "phylogeny",
     "Qualification": "validation",
     "Radiotherapy": "procedures",
     "Regimen": "regimens",
+    "Schedule": "followup",
     "Solver": "specs",
     "Surgery": "procedures",
     "activate": "therapy",
@@ -97,48 +153,90 @@ _HOME = {
     "certify": "certify",
     "check": "check",
     "check_portable": "portable",
+    "clinical_test_names": "clinical_test_table",
     "combination_table": "combinations",
     "combine_targets": "combinations",
+    "compare_arms": "survival",
     "compare_with_source": "own",
+    "competing_risks": "survival",
     "compose": "compose",
     "composition_names": "catalogue",
+    "decision_curve": "performance",
+    "detect": "detection",
+    "detectable_size": "detectable",
+    "draw_events": "outcomes",
     "drug_names": "drugs",
     "evaluate": "evaluate",
+    "exact_comparison": "survival_exact",
+    "exact_survival": "survival_exact",
     "export": "export",
+    "expression_values": "expression",
     "extinction": "extinction",
+    "fit_risk": "risk",
+    "follow_cohort": "outcomes",
+    "follow_courses": "lesion_courses",
     "gene_view": "genes",
+    "genotype_values": "genotypes",
     "id_map": "names",
     "inhibit": "therapy",
+    "kaplan_meier": "survival",
+    "load_clinical_test": "clinical_test_table",
     "load_composition": "catalogue",
     "load_drug": "drugs",
     "load_module": "catalogue",
+    "measure_biomarkers": "biomarkers",
     "module_names": "catalogue",
+    "mutation_probabilities": "clone_shares",
+    "named_schedule": "followup",
     "open_archive": "archive",
     "open_sbml": "opening",
+    "optimize_followup": "followup",
     "optimize_regimen": "optimize",
+    "patient_outlook": "outlook",
+    "patient_report": "personal",
+    "performance": "performance",
+    "personal_ranking": "personal_ranking",
     "pharmacokinetics": "therapy",
     "population_risk": "population",
     "portable_profile": "portable",
+    "power_of_trial": "trial_size",
+    "predict_risk": "risk",
     "propose_ports": "own",
     "propose_units": "own",
     "quasi_steady": "quasi_steady",
     "rank_genes": "genes",
     "rank_targets": "targets",
     "ranking_table": "ranking",
+    "read_genotypes": "genotype_table",
     "read_module": "own",
+    "read_mutations": "mutations",
+    "read_patients": "patients",
+    "read_phylogeny": "phylogeny",
     "read_results": "results",
     "readout": "readouts",
     "regimen": "regimens",
     "replace_module": "own",
+    "roc_curve": "performance",
     "run_treatments": "treatment_runs",
+    "run_trial": "trial",
+    "sample_cohort": "cohort",
+    "sample_size": "trial_size",
+    "screen_primary": "detectable",
     "settle_top": "analyze",
     "simulate": "simulate",
+    "simulate_followup": "followup",
+    "subgroup_effects": "subgroup_effects",
+    "subgroups_of": "subgroups",
     "target_treatments": "waterfall",
     "to_tellurium": "export.tellurium",
     "treat": "therapy",
     "treatment_effects": "treatment_effects",
+    "trial_of": "trial",
     "validate": "validation",
+    "value_of_measurement": "information",
     "waterfall": "waterfall",
+    "with_clones": "clones",
+    "with_genotype": "genotypes",
     "write_module_folder": "own",
     "write_report": "report",
     "write_treatment": "treatment_report",
@@ -148,13 +246,20 @@ _HOME = {
 __all__ = [
     "CascadeError",
     "Composition",
+    "CtcTest",
+    "CtdnaPanel",
     "Drug",
+    "Imaging",
+    "MarrowAspirate",
     "Model",
     "Module",
+    "Noise",
     "Parameter",
+    "Phylogeny",
     "Qualification",
     "Radiotherapy",
     "Regimen",
+    "Schedule",
     "Solver",
     "Surgery",
     "activate",
@@ -164,48 +269,90 @@ __all__ = [
     "certify",
     "check",
     "check_portable",
+    "clinical_test_names",
     "combination_table",
     "combine_targets",
+    "compare_arms",
     "compare_with_source",
+    "competing_risks",
     "compose",
     "composition_names",
+    "decision_curve",
+    "detect",
+    "detectable_size",
+    "draw_events",
     "drug_names",
     "evaluate",
+    "exact_comparison",
+    "exact_survival",
     "export",
+    "expression_values",
     "extinction",
+    "fit_risk",
+    "follow_cohort",
+    "follow_courses",
     "gene_view",
+    "genotype_values",
     "id_map",
     "inhibit",
+    "kaplan_meier",
+    "load_clinical_test",
     "load_composition",
     "load_drug",
     "load_module",
+    "measure_biomarkers",
     "module_names",
+    "mutation_probabilities",
+    "named_schedule",
     "open_archive",
     "open_sbml",
+    "optimize_followup",
     "optimize_regimen",
+    "patient_outlook",
+    "patient_report",
+    "performance",
+    "personal_ranking",
     "pharmacokinetics",
     "population_risk",
     "portable_profile",
+    "power_of_trial",
+    "predict_risk",
     "propose_ports",
     "propose_units",
     "quasi_steady",
     "rank_genes",
     "rank_targets",
     "ranking_table",
+    "read_genotypes",
     "read_module",
+    "read_mutations",
+    "read_patients",
+    "read_phylogeny",
     "read_results",
     "readout",
     "regimen",
     "replace_module",
+    "roc_curve",
     "run_treatments",
+    "run_trial",
+    "sample_cohort",
+    "sample_size",
+    "screen_primary",
     "settle_top",
     "simulate",
+    "simulate_followup",
+    "subgroup_effects",
+    "subgroups_of",
     "target_treatments",
     "to_tellurium",
     "treat",
     "treatment_effects",
+    "trial_of",
     "validate",
+    "value_of_measurement",
     "waterfall",
+    "with_clones",
+    "with_genotype",
     "write_module_folder",
     "write_report",
     "write_treatment",
@@ -217,8 +364,14 @@ _PARTS = (
     "cluster",
     "plot",
     "plot_cascade",
+    "plot_clones",
+    "plot_cohort",
+    "plot_detection",
+    "plot_personal",
     "plot_ranking",
+    "plot_risk",
     "plot_sensitivity",
+    "plot_survival",
     "plot_synergy",
     "plot_treatment",
     "plot_waterfall",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cascade.arms import Arm
 from cascade.endpoints import Scale
 from cascade.readouts import effect, find_readout
-from cascade.sensitivity.ranks import bootstrap_means
+from cascade.sensitivity.ranks import bootstrap_means, weighted_mean
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +29,8 @@ class Study:
         Relative change that the solver alone can make; a smaller effect counts as none.
     seed : int
         Seed of the bootstrap over patients.
+    weights : numpy.ndarray, optional
+        How many people each patient stands for, patient 0 included.
     """
 
     untreated: xr.Dataset
@@ -36,6 +38,12 @@ class Study:
     arms: tuple[Arm, ...]
     noise: float
     seed: int
+    weights: np.ndarray | None = None
+
+    @property
+    def drawn_weights(self) -> np.ndarray | None:
+        """Weights without the nominal patient's."""
+        return None if self.weights is None else self.weights[1:]
 
     def places(self, wanted: Callable[[Arm], bool]) -> list[int]:
         """Return the positions of the arms that are wanted."""
@@ -60,10 +68,9 @@ class Study:
 
         values = self.change(name, places).values[1:]
         columns = values.reshape(values.shape[0], -1)
-        resampled = bootstrap_means(columns, seed=self.seed)
-        known = np.isfinite(columns)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean = np.where(known, columns, 0.0).sum(axis=0) / known.sum(axis=0)
+        weights = self.drawn_weights
+        resampled = bootstrap_means(columns, seed=self.seed, weights=weights)
+        mean = weighted_mean(columns, np.ones(len(columns)) if weights is None else weights)
         low, high = _limits(resampled)
         shape = values.shape[1:]
         return mean.reshape(shape), low.reshape(shape), high.reshape(shape)

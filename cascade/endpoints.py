@@ -140,6 +140,34 @@ def at_surgery(pattern: str) -> Callable[[xr.Dataset], xr.DataArray]:
     return compute
 
 
+def at_operation(variable: str) -> Callable[[xr.Dataset], xr.DataArray]:
+    """Return the value of a variable at the operation, carried on from the two output rows before it.
+
+    The operation itself changes many variables between two rows. What is positive is carried on as an exponential,
+    right to some thousandths for the diameter of a tumor that grows fast, with rows of a month.
+    """
+
+    def compute(dataset: xr.Dataset) -> xr.DataArray:
+        import numpy as np
+
+        surgery = surgery_time(dataset)
+        if "time" not in dataset[variable].dims:
+            value, reason = dataset[variable].where(surgery.notnull()), surgery.notnull()
+        else:
+            row = (dataset["time"] < surgery).sum("time") - 1
+            late, early = (dataset[variable].isel(time=(row - back).clip(min=0)) for back in (0, 1))
+            width = late["time"] - early["time"]
+            share = ((surgery - late["time"]) / width.where(width > 0)).fillna(0.0)
+            grown = late * (late / early.where(early > 0)) ** share
+            value = grown.where((late > 0) & (early > 0), late + share * (late - early)).drop_vars(
+                "time", errors="ignore"
+            )
+            value, reason = value.where(surgery.notnull() & (row >= 0)), surgery.notnull() & (row >= 0)
+        return value.assign_coords(reason=(surgery.dims, np.where(reason.values, "ok", NOT_OPERATED)))
+
+    return compute
+
+
 def _final_probability(dataset: xr.Dataset) -> xr.DataArray:
     import numpy as np
 

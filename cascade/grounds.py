@@ -46,7 +46,7 @@ def partners(
     return found
 
 
-def shares(first: np.ndarray, second: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+def shares(first: np.ndarray, second: np.ndarray, seed: int, people: np.ndarray | None = None) -> dict[str, np.ndarray]:
     """Return the share of the variance between patients that the redrawn numbers make, with 95 % limits.
 
     The total Sobol index of the group of numbers that were drawn anew, by the estimator of Jansen (1999, Comput Phys
@@ -58,6 +58,8 @@ def shares(first: np.ndarray, second: np.ndarray, seed: int) -> dict[str, np.nda
         Effects in patients and in their partners; NaN where there is none.
     seed : int
         Of the bootstrap over pairs.
+    people : array, shape (pairs,), optional
+        How many people each pair stands for.
 
     Returns
     -------
@@ -74,6 +76,8 @@ def shares(first: np.ndarray, second: np.ndarray, seed: int) -> dict[str, np.nda
     pairs = len(first)
     counts = generator.multinomial(pairs, np.full(pairs, 1 / max(pairs, 1)), size=RESAMPLES).astype(float)
     weights = np.vstack([np.ones(pairs), counts])
+    if people is not None:
+        weights *= people
     with np.errstate(invalid="ignore", divide="ignore"):
         total = weights @ whole
         mean = weights @ ((one + two) / 2) / total

@@ -41,6 +41,7 @@ _LABELS = {
     "missing_share": "share of the patients without a result",
     "failed_share": "share of the patients in whom a run failed",
     "treated": "readout with treatment",
+    "log_hazard_ratio": "log hazard ratio of each patient",
     "reason": "ok, or why there is no result",
     "p_better": "share of the bootstrap resamples in which the row helps more than the column",
     "nominal_effect": "effect in the patient whose parameters have their nominal values",
@@ -60,6 +61,8 @@ class Outcomes:
         value of every parameter; the others are drawn from the priors.
     hazard_untreated, hazard_treated : xarray.DataArray
         The same of the hazard that belongs to the readout, or of the readout itself if it has none.
+    weights : numpy.ndarray, optional
+        How many people each patient stands for, patient 0 included.
     """
 
     readout: str
@@ -67,6 +70,7 @@ class Outcomes:
     treated: xr.DataArray
     hazard_untreated: xr.DataArray
     hazard_treated: xr.DataArray
+    weights: np.ndarray | None = None
 
 
 def rank_outcomes(outcomes: Outcomes, *, window: str, seed: int, noise: float = 0.0) -> xr.Dataset:
@@ -143,8 +147,9 @@ def _one_window(outcomes: Outcomes, window: str, seed: int, noise: float) -> xr.
     paired = change(untreated, treated, spec.scale, noise).transpose("patient", "target")
     hazard = outcomes.hazard_treated.sel(window=window, drop=True)
     ratio = change(outcomes.hazard_untreated, hazard, "log_ratio", noise).transpose("patient", "target")
-    ranks = summarize_ranks(helps * paired.values[1:], seed=seed)
-    ratios = summarize_ranks(-ratio.values[1:], seed=seed)
+    weights = None if outcomes.weights is None else outcomes.weights[1:]
+    ranks = summarize_ranks(helps * paired.values[1:], seed=seed, weights=weights)
+    ratios = summarize_ranks(-ratio.values[1:], seed=seed, weights=weights)
     improved = helps * (treated - untreated).transpose("patient", "target").values[1:]
     scale = np.abs(untreated.values[1:, None])
     limits = _sorted_limits(helps * ranks.lower, helps * ranks.upper)
@@ -160,19 +165,20 @@ def _one_window(outcomes: Outcomes, window: str, seed: int, noise: float) -> xr.
         "log_hazard_ratio_lower": -ratios.upper,
         "log_hazard_ratio_upper": -ratios.lower,
         "hazard_ratio_median": np.exp(-ratios.median),
-        "p_relevant": _share(improved > RELEVANT * scale, known),
+        "p_relevant": _share(improved > RELEVANT * scale, known, weights),
         **{
             name: getattr(ranks, name)
             for name in ("rank", "rank_lower", "rank_upper", "p_first", "p_top", "patients_top", "group")
         },
-        "missing_share": 1 - known.mean(axis=0),
-        "failed_share": failed.mean(axis=0),
+        "missing_share": 1 - np.average(known, axis=0, weights=weights),
+        "failed_share": np.average(failed, axis=0, weights=weights),
         "nominal_effect": paired.values[0],
     }
     data: dict[str, Any] = {name: ("target", values) for name, values in columns.items()}
     targets = [str(name) for name in treated["target"].values]
     data["p_better"] = (("target", "other"), ranks.p_better)
     data["treated"] = (("patient", "target"), treated.transpose("patient", "target").values)
+    data["log_hazard_ratio"] = (("patient", "target"), ratio.values)
     data["reason"] = (("patient", "target"), treated["reason"].transpose("patient", "target").values.astype(str))
     coords = {"target": targets, "other": targets, "patient": untreated["patient"].values}
     return xr.Dataset(data, coords=coords)
@@ -185,11 +191,12 @@ def _sorted_limits(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarray, n
     return np.fmin(first, second), np.fmax(first, second)
 
 
-def _share(condition: np.ndarray, known: np.ndarray) -> np.ndarray:
+def _share(condition: np.ndarray, known: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
     import numpy as np
 
+    each = np.ones(len(known)) if weights is None else weights
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray((condition & known).sum(axis=0) / known.sum(axis=0))
+        return np.asarray((each @ (condition & known)) / (each @ known))
 
 
 def settling(ranking: xr.Dataset, *, looks: int = 10) -> xr.Dataset:
@@ -216,7 +223,13 @@ def settling(ranking: xr.Dataset, *, looks: int = 10) -> xr.Dataset:
     noise = 10 * float(ranking.attrs.get("relative_tolerance", 0.0))
     benefit = helps * change(ranking["untreated"], treated, spec.scale, noise).transpose("patient", "target").values[1:]
     counts = np.unique(np.linspace(min(5, len(benefit)), len(benefit), looks).round().astype(int))
-    found = [summarize_ranks(benefit[:count], seed=int(ranking.attrs["seed"])) for count in counts]
+    weights = ranking["weight"].values[1:] if "weight" in ranking.coords else None
+    found = [
+        summarize_ranks(
+            benefit[:count], seed=int(ranking.attrs["seed"]), weights=None if weights is None else weights[:count]
+        )
+        for count in counts
+    ]
     coords = {"patients": counts, "target": ranking["target"].values}
     data = {name: (("patients", "target"), np.stack([getattr(f, name) for f in found])) for name in ("p_top", "rank")}
     return xr.Dataset(data, coords=coords, attrs={"top": TOP})

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, cast
 
 from cascade import endpoints, endpoints_organ, endpoints_time
-from cascade.endpoints import Readout, Scale, last
+from cascade.endpoints import SURGERY, Readout, Scale, at_operation, last
 from cascade.errors import AnalysisError, UnknownNameError, unknown_name
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ def readout(dataset: xr.Dataset, name: str) -> xr.DataArray:
     dataset : xarray.Dataset
         Result of `cascade.simulate`: any sample dimensions, and `time` in days.
     name : str
-        A name of `known_readouts()`, or `final:<id>` or `max:<id>` for any recorded variable. Readouts by `organ`, by
-        `year` after surgery or by `quantile` have that dimension; `p_first_site:bone` or `hazard_by_year:5` is one
-        number of it.
+        A name of `known_readouts()`, or `final:<id>`, `max:<id>` or `at_operation:<id>` for any recorded variable.
+        Readouts by `organ`, by `year` after surgery or by `quantile` have that dimension; `p_first_site:bone` or
+        `hazard_by_year:5` is one number of it.
 
     Returns
     -------
@@ -78,15 +78,24 @@ def find_readout(name: str) -> Readout:
     kind, _, variable = name.partition(":")
     if kind in ("final", "max") and variable:
         return _of_variable(kind, variable)
+    if kind == "at_operation" and variable:
+        return Readout(
+            name=name,
+            unit="",
+            meaning=f"{variable}, at the moment of the operation",
+            needs=(variable, *SURGERY),
+            compute=at_operation(variable),
+            scale="log_ratio",
+        )
     if kind in NAMED and NAMED[kind].dims and variable:
         return _one_of(NAMED[kind], variable)
     some = [f"{spec.name}[:<{spec.dims[0]}>]" if spec.dims else spec.name for spec in known_readouts()]
-    every = ", ".join([*some, "final:<id>", "max:<id>"])
+    every = ", ".join([*some, "final:<id>", "max:<id>", "at_operation:<id>"])
     raise UnknownNameError(f"{unknown_name('readout', name, NAMED, 'the readouts')}; all readouts: {every}")
 
 
 def known_readouts() -> tuple[Readout, ...]:
-    """Return the named readouts; `final:<id>` and `max:<id>` come in addition."""
+    """Return the named readouts; `final:<id>`, `max:<id>` and `at_operation:<id>` come in addition."""
     return tuple(NAMED.values())
 
 
@@ -96,7 +105,7 @@ def variables_for(name: str, model: Model) -> list[str]:
     Parameters
     ----------
     name : str
-        Name of a readout; the id in `final:<id>` may be any name that the model knows.
+        Name of a readout; the id in `final:<id>` and the like may be any name that the model knows.
     model : Model
         The model that will be simulated.
     """

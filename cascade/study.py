@@ -42,6 +42,10 @@ ALSO = ("final:endpoints__n_burden_distant",)
 """What is told of every target beside the readout that ranks: for those who have metastases, their burden."""
 
 
+HORIZONS = (5, 10)
+"""Years after surgery for which a number needed to treat is told."""
+
+
 @dataclass(frozen=True)
 class Told:
     """Readouts of a study: the one that ranks, its hazard, others of one number, and whether organs are told."""
@@ -57,12 +61,12 @@ class Told:
 
 
 def told_of(model: Model, name: str, also: Sequence[str] | None) -> Told:
-    wanted = tuple(resolve_readout(other, model) for other in also) if also is not None else _present(model, ALSO)
+    wanted = tuple(resolve_readout(other, model) for other in also) if also is not None else present(model, ALSO)
     others = tuple(other for other in dict.fromkeys(wanted) if other != name)
-    return Told(name, find_readout(name).hazard or name, others, bool(_present(model, (BY_ORGAN,))))
+    return Told(name, find_readout(name).hazard or name, others, bool(present(model, (BY_ORGAN,))))
 
 
-def _present(model: Model, names: Iterable[str]) -> tuple[str, ...]:
+def present(model: Model, names: Iterable[str]) -> tuple[str, ...]:
     """Return the readouts of which the model has the variables."""
     found = []
     for name in names:
@@ -120,11 +124,12 @@ def run_study(
     drugs: Mapping[str, Model] | None = None,
     part: str = "",
     fewest: int = MINIMUM_PATIENTS,
+    weights: NDArray[np.float64] | None = None,
 ) -> tuple[Study, dict[str, Any]]:
     """Run every patient untreated, and those who have the readout in every arm; count those who have not.
 
     `drugs` are the models in which arms of drugs are run (`cascade.drug_arms.drug_model`); values of patients that only
-    some models have are set in these.
+    some models have are set in these. `weights` say how many people each patient stands for, patient 0 included.
     """
     drugs = drugs or {}
     ideal = tuple(arm for arm in arms if not arm.drug)
@@ -133,7 +138,7 @@ def run_study(
     switch = switched(model, constants, surgery) if constants else model
     needed = origins_needed((arm.window for arm in arms), model)
     names = dict.fromkeys((*told.names, *(name for names in needed.values() for name in names)))
-    untreated = run(switch, _known(patients, switch), list(names), f"untreated{part}")
+    untreated = run(switch, known_values(patients, switch), list(names), f"untreated{part}")
     keep = evaluable(untreated[told.main], untreated[f"reason_{told.main}"].values, told.main, fewest)
     kept = untreated.isel(patient=keep)
     mine = {key: value[keep] for key, value in patients.items()}
@@ -144,20 +149,22 @@ def run_study(
         if given:
             where = f"treated{part}_{name.replace(':', '_')}"
             groups.append((given, treated, drug_values(given, origins, model), where))
-    found = [run(known, _known(mine, known) | values, told.names, where) for _, known, values, where in groups]
+    found = [run(known, known_values(mine, known) | values, told.names, where) for _, known, values, where in groups]
     study = Study(
         untreated=kept,
         treated=_joined(found),
         arms=tuple(arm for given, *_ in groups for arm in given),
         noise=10 * float(untreated.attrs["relative_tolerance"]),
         seed=seed,
+        weights=None if weights is None else weights[keep],
     )
     return study, _left_out(untreated[f"reason_{told.main}"], keep)
 
 
-def _known(values: Mapping[str, Any], model: Model) -> dict[str, Any]:
-    """Return the values of constants that a model has."""
-    return {key: value for key, value in values.items() if key in model.table}
+def known_values(values: Mapping[str, Any], model: Model) -> dict[str, Any]:
+    """Return the values of constants and the start values that a model has."""
+    flat = set(model.ids.values())
+    return {key: value for key, value in values.items() if key in model.table or key in flat}
 
 
 def _joined(parts: Sequence[xr.Dataset]) -> xr.Dataset:
@@ -173,4 +180,9 @@ def _joined(parts: Sequence[xr.Dataset]) -> xr.Dataset:
 def _left_out(reasons: xr.DataArray, keep: NDArray[np.bool_]) -> dict[str, Any]:
     """Count the sampled patients that were treated, and say why the others were not."""
     counts = Counter(str(reason) for reason in reasons.values[1:] if reason != "ok")
-    return {"patients": int(keep.sum()) - 1, "reasons_untreated": json.dumps(dict(counts.most_common()))}
+    out = {str(number): str(reason) for number, reason in enumerate(reasons.values) if not keep[number]}
+    return {
+        "patients": int(keep.sum()) - 1,
+        "reasons_untreated": json.dumps(dict(counts.most_common())),
+        "left_out": json.dumps(out),
+    }

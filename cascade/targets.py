@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cascade._asked import Asked, asked_of, check_fractions, check_sizes
+from cascade._people import people_of, redrawn
 from cascade.arms import WindowSpec, beyond
+from cascade.cohort_ranking import check_people, people_attrs, with_draws, with_people, with_risks, with_subgroups
 from cascade.drug_arms import arms_of_drugs, drug_columns, in_words, regimens_of
 from cascade.effects import Study, also_effects, dose_effects, main_places, opposite_effects, organ_effects
 from cascade.endpoints import DAYS_PER_YEAR
@@ -34,6 +36,10 @@ def rank_targets(
     *,
     targets: Sequence[str | Target] | None = None,
     drugs: Sequence[str | Regimen] = (),
+    patients: xr.Dataset | None = None,
+    subgroups: Sequence[str] | Mapping[str, Any] | None = None,
+    n_draws: int = 0,
+    redraw: str | Sequence[str] = "missing",
     averaged: bool | None = None,
     fraction: float = 0.9,
     doses: Sequence[float] = (0.5,),
@@ -75,6 +81,17 @@ def rank_targets(
         `origin` and `until`: in every window its course begins with the window's first day, lasts as the regimen says
         (a year unless it says else) and is cut at the window's last day, while a target is treated for the whole
         window. Numbers of the drug that differ between patients are drawn for each.
+    patients : xarray.Dataset, optional
+        A cohort (`cascade.sample_cohort`, `cascade.read_patients`): the patients are these people, with their weights,
+        instead of draws from the priors. Numbers of the model that the cohort does not tell are nominal.
+    subgroups : sequence of str, or mapping of str to str or array, optional
+        Subgroups of the cohort, see `cascade.subgroups_of`: their effects, tests and numbers needed to treat come as
+        variables that begin with `subgroup_` (`cascade.subgroup_effects`).
+    n_draws : int
+        Runs of every person of the cohort in which what is not known is drawn anew, for `cascade.personal_ranking`.
+    redraw : str or sequence of str
+        What is drawn anew: "missing" (uncertain numbers that the cohort does not tell), "assumed" (those and all whose
+        evidence is assumed), "all", or ids.
     averaged : bool, optional
         Give drugs as their mean rate instead of doses, which is far faster for many doses: by default those that are
         swallowed at least daily; true for all with doses, false for none that is not so already.
@@ -86,8 +103,9 @@ def rank_targets(
         Fraction at which the reverse of each drug is computed too, where it makes sense: what happens if the target
         is activated that the drug blocks. None leaves it out.
     samples : int
-        Parameter sets, at least 10. The first n do not change when more are asked for. Sets that have no readout
-        without treatment (no surgery within `years`) are no patients; they are counted and not treated.
+        Parameter sets, at least 10; not used with a cohort. The first n do not change when more are asked for. Sets
+        that have no readout without treatment (no surgery within `years`) are no patients; they are counted and not
+        treated.
     seed : int
         0 or above; fixes patients, trajectories and bootstrap.
     window : str or tuple, optional
@@ -145,11 +163,14 @@ def rank_targets(
     -----
     Cost: at most (samples + 1) x (targets x (windows + doses + 1) + drugs x windows + 1) + assumed_pairs x (10 + 1)
     + total_samples + morris_trajectories x (parameters + 1) runs, or (modules + 1) with `morris_groups`. Each drug
-    is a model of its own.
+    is a model of its own. With a cohort, patients stand for samples, and `n_draws` adds
+    patients x n_draws x (targets + drugs + 1).
     """
     require_model(model, "rank_targets")
     check_fractions(fraction, doses, opposite)
     check_sizes(samples, morris_trajectories, assumed_pairs, total_samples)
+    member = check_people(patients, subgroups, n_draws)
+    also = also if patients is None else with_risks(model, also)
     ask = asked_of(model, readout, targets, regimens_of(drugs, averaged), (window, windows), also, years)
     run = Runs(
         ask.grid
@@ -159,19 +180,27 @@ def rank_targets(
     )
     arms = arms_of(model, ask.targets, ask.windows, fraction, doses, opposite)
     arms += arms_of_drugs(list(ask.drugs), ask.windows)
-    patients = sampled_patients(ask.drawn, samples, seed)
-    study, left_out = run_study(model, arms, patients, ask.told, seed, run, drugs=ask.models)
+    people = None if patients is None else people_of(model, patients, ask.drawn, seed)
+    values = sampled_patients(ask.drawn, samples, seed) if people is None else people.values
+    weights = None if people is None else people.all_weights
+    unknown = redrawn(people, ask.drawn, redraw) if people is not None and n_draws else {}
+    study, left_out = run_study(model, arms, values, ask.told, seed, run, drugs=ask.models, weights=weights)
     ranking = _with_effects(_ranking(study, ask, fraction), study, ask, fraction, opposite)
     ranking.attrs |= _provenance(model, study.untreated, study.treated) | left_out
     ranking.attrs |= {"fraction": fraction, "samples": samples, "seed": seed} | ask.grid
     ranking.attrs |= {"not_in_model": ", ".join(ask.missing), "morris_trajectories": morris_trajectories}
     if assumed_pairs:
-        ranking = _with_grounds(ranking, study, ask, patients, assumed_pairs, run)
+        ranking = _with_grounds(ranking, study, ask, values, assumed_pairs, run)
     if total_samples:
         ranking = _with_totals(ranking, ask, total_samples, seed, run)
     if morris_trajectories:
         ranking = _with_screening(ranking, ask, morris_trajectories, seed, run, by_module=morris_groups)
-    return ranking
+    if people is None or patients is None:
+        return ranking
+    ranking.attrs |= people_attrs(people, patients, redraw)
+    ranking = with_people(ranking, study, ask, people, fraction)
+    ranking = with_draws(ranking, study, ask, people, unknown, n_draws, run) if n_draws else ranking
+    return ranking if member is None else with_subgroups(ranking, member)
 
 
 def _with_effects(ranking: xr.Dataset, study: Study, ask: Asked, fraction: float, opposite: float | None) -> xr.Dataset:
@@ -236,7 +265,8 @@ def _with_grounds(
     arms = second.arms
     mine = study.change(ask.told.main, [study.arms.index(arm) for arm in arms]).sel(patient=kept).values[1:]
     theirs = second.change(ask.told.main, range(len(arms))).reindex(patient=kept).values[1:]
-    found = shares(mine, theirs, study.seed)
+    weights = study.drawn_weights
+    found = shares(mine, theirs, study.seed, None if weights is None else weights[:pairs])
     helps = -1 if ranking.attrs["better"] == "lower" else 1
     order = [arm.target for arm in arms]
     for name, values in found.items():
@@ -273,6 +303,7 @@ def _ranking(study: Study, ask: Asked, fraction: float) -> xr.Dataset:
         treated=cube(told.main),
         hazard_untreated=study.before(told.hazard),
         hazard_treated=cube(told.hazard),
+        weights=study.weights,
     )
     return rank_outcomes(outcomes, window=names[0], seed=study.seed, noise=study.noise)
 

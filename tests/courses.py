@@ -44,7 +44,7 @@ def events(time: Sequence[float], *, event: object = True, organ: str = "bone", 
 
 
 def cohort_courses(number: int = 300, *, hazard: float = 0.004, end: float = 120.0, seed: int = 0, **more: float):
-    """Courses of a cohort of a constant hazard per month, followed to a month; `clinical_mm` or constants may differ."""
+    """Courses of a cohort of a constant hazard per month, followed to a month; constants may differ."""
     clinical = more.pop("clinical_mm", None)
     time = np.random.default_rng(seed).exponential(1 / hazard, number)
     drawn = events(np.minimum(time, end), event=time < end)

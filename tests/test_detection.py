@@ -9,7 +9,7 @@ from math import log
 import numpy as np
 import pytest
 import xarray as xr
-from courses import SIGNALS, cohort_courses, events, signals
+from courses import cohort_courses, events, signals
 from scipy import integrate, stats
 
 from cascade._shares import auc, weighted_share
@@ -263,7 +263,7 @@ class TestResults:
 
 class TestPerformance:
     def test_lead_time_of_a_gompertz_lesion(self):
-        """A test that always sees 5 mm, every month: the lead is the time of growth from there, rounded up to a visit."""
+        """A test that always sees 5 mm, every month: the lead is the time of growth from there, up to a visit."""
         sharp = Imaging(limits_mm={"bone": 5.0}, steepness=1000)
         courses = follow_lesions(events([50.5, 70.5]), signals(), clinical_mm=20)
         cells = sphere_cells(np.array([5.0, 20.0]), 1e9)
@@ -420,17 +420,18 @@ class TestTable:
             read_test_table(path)
 
 
+@pytest.fixture(scope="module")
+def model():
+    import cascade
+
+    return cascade.compose(cascade.load_composition("breast_lite", index={"systemic": ["bone"]}))
+
+
 class TestModel:
-    @pytest.fixture(scope="class")
-    def model(self):
-        import cascade
-
-        return cascade.compose(cascade.load_composition("breast_lite"))
-
     def test_signals_are_those_of_the_modules(self, model):
         """Constants of one patient, against the model's own balance of shed cells and DNA."""
         found = lesion_signals(model)
-        assert list(found["organ"].values) == ["bone", "liver", "lung"]
+        assert list(found["organ"].values) == ["bone", "lung"]
         assert float(found["n_detectable"][0]) == model.parameter("lesions.n_detectable").nominal
         release = 1.4e-4 * 0.15 / (33.27 * 2750)
         assert found["ctdna_per_cell"].values == pytest.approx(release, rel=1e-3)
@@ -439,7 +440,7 @@ class TestModel:
         ) == pytest.approx(25)
         assert found["k_growth"].values == pytest.approx(model.parameter("lesions.k_grow").nominal * 1.034, rel=1e-3)
 
-    def test_blood_of_a_lesion_is_that_of_the_circulation(self, make_model):
+    def test_blood_of_a_lesion_is_that_of_the_circulation(self):
         """The balance that `lesion_signals` uses, against the module under a constant arterial inflow."""
         import cascade
 
@@ -467,3 +468,52 @@ class TestModel:
         assert float(chance.sel(test="ctc")[-1]) == pytest.approx(0.2, abs=0.06)
         with pytest.raises(AnalysisError, match="disseminated"):
             screen_primary(model, ["marrow"])
+
+
+class TestPlots:
+    def test_every_plot_shows_the_numbers(self):
+        import matplotlib.pyplot as plt
+
+        from cascade.plot_detection import plot_decision, plot_found_by_size, plot_lead_time, plot_roc, plot_schedules
+
+        courses = cohort_courses(200, hazard=0.01, clinical_mm=20.0)
+        found = detect(courses, [CTC, PANEL, SCAN], np.arange(6.0, 120.0, 6.0))
+        table = performance(found)
+        axis = plot_roc(found)
+        assert f"AUC {float(table['auc'].sel(test='ctdna')):.2f}" in axis.get_legend().get_texts()[1].get_text()
+        cross = [line for line in axis.lines if line.get_marker() == "x"][1]
+        assert cross.get_ydata() == pytest.approx([float(table["sensitivity"].sel(test="ctdna"))])
+        assert cross.get_xdata() == pytest.approx([1 - float(table["specificity"].sel(test="ctdna"))])
+        lead = plot_lead_time(found)
+        assert lead.lines[1].get_ydata()[-1] == pytest.approx(100 * float(table["p_found"].sel(test="ctdna")))
+        decision = plot_decision(found)
+        assert [text.get_text() for text in decision.get_legend().get_texts()] == [
+            "ctc",
+            "ctdna",
+            "imaging",
+            "all",
+            "none",
+        ]
+        size = plot_found_by_size([CTC, PANEL, "marrow"], signals(), organ="lung")
+        assert len(size.lines) == 2
+        half = np.interp(50, size.lines[1].get_ydata(), size.lines[1].get_xdata())
+        closed = detectable_size([PANEL], signals())["diameter_mm"].sel(organ="lung")
+        assert half == pytest.approx(float(closed[0]), rel=0.01)
+        assert len(plot_schedules({"a": (12, 24), "b": (6,)}).get_yticklabels()) == 2
+        with pytest.raises(UnknownNameError, match="spleen"):
+            plot_found_by_size([CTC], signals(), organ="spleen")
+        plt.close("all")
+
+
+class TestFates:
+    def test_fates_of_a_patient_are_one_cluster(self):
+        """The same patients many times: the numbers stay, and the intervals do not shrink."""
+        courses = cohort_courses(60, hazard=0.01, clinical_mm=20.0)
+        found = detect(courses, [SCAN], np.arange(6.0, 120.0, 6.0))
+        many = xr.concat(
+            [found.assign_coords(patient=[f"{p} {k}" for p in found["patient"].values]) for k in range(9)], "patient"
+        )
+        many["subject"] = ("patient", np.tile(np.arange(60), 9))
+        one, all_fates = performance(found).isel(test=0), performance(many).isel(test=0)
+        for name in ("sensitivity", "sensitivity_lower", "specificity_upper", "auc", "auc_lower", "p_found_lower"):
+            assert float(all_fates[name]) == pytest.approx(float(one[name]), rel=1e-6), name

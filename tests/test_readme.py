@@ -77,6 +77,12 @@ def test_every_command_of_the_readme_exists():
         "drugs",
         "treat",
         "optimize",
+        "genotypes",
+        "clones",
+        "cohort",
+        "trial",
+        "followup",
+        "patient",
     }
     for name in named:
         result = CliRunner().invoke(app, [name, "--help"])

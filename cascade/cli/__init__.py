@@ -9,7 +9,24 @@ from typing import Any
 
 import typer
 
-from cascade.cli import _analysis, _certify, _export, _models, _optimize, _own, _ranking, _runs, _treat, _validation
+from cascade.cli import (
+    _analysis,
+    _certify,
+    _clones,
+    _cohort,
+    _export,
+    _followup,
+    _models,
+    _optimize,
+    _own,
+    _patient,
+    _patients,
+    _ranking,
+    _runs,
+    _treat,
+    _trial,
+    _validation,
+)
 from cascade.cli._stopping import Commands, Stopped, leave
 from cascade.errors import CascadeError, CascadeWarning
 
@@ -26,7 +43,25 @@ app = typer.Typer(
     epilog="NAME is a shipped module or composition (`cascade list`) or the path of a folder of your own.",
 )
 # In the order of the help. Older versions of typer cannot `add_typer` without a name.
-for _part in (_models, _validation, _runs, _treat, _ranking, _optimize, _analysis, _export, _certify, _own):
+_PARTS = (
+    _models,
+    _validation,
+    _runs,
+    _clones,
+    _cohort,
+    _patients,
+    _patient,
+    _treat,
+    _trial,
+    _ranking,
+    _optimize,
+    _analysis,
+    _export,
+    _followup,
+    _certify,
+    _own,
+)
+for _part in _PARTS:
     app.registered_commands += _part.commands.registered_commands
 
 

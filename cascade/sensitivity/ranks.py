@@ -59,7 +59,14 @@ class RankSummary:
     group: np.ndarray
 
 
-def summarize_ranks(benefit: np.ndarray, *, seed: int, resamples: int = 2000, level: float = 0.95) -> RankSummary:
+def summarize_ranks(
+    benefit: np.ndarray,
+    *,
+    seed: int,
+    resamples: int = 2000,
+    level: float = 0.95,
+    weights: np.ndarray | None = None,
+) -> RankSummary:
     """Rank targets by their mean benefit and say how far the ranking can be trusted.
 
     Parameters
@@ -72,6 +79,8 @@ def summarize_ranks(benefit: np.ndarray, *, seed: int, resamples: int = 2000, le
         Bootstrap resamples of the patients; each resample is used for all targets, so that differences are paired.
     level : float
         Confidence of the intervals.
+    weights : numpy.ndarray, optional
+        How many people each patient stands for, in any unit; by default as many each.
 
     Returns
     -------
@@ -83,10 +92,13 @@ def summarize_ranks(benefit: np.ndarray, *, seed: int, resamples: int = 2000, le
     if patients < 2 or targets < 1:
         raise AnalysisError(f"a ranking needs at least 2 patients and 1 target, not {patients} and {targets}")
     valid = np.isfinite(benefit)
-    ranked = valid.mean(axis=0) >= MINIMUM_SHARE
-    mean = np.where(valid.any(axis=0), _column(np.nanmean, benefit), np.nan)
+    ranked = np.average(valid, axis=0, weights=weights) >= MINIMUM_SHARE
+    if weights is None:
+        mean = np.where(valid.any(axis=0), _column(np.nanmean, benefit), np.nan)
+    else:
+        mean = weighted_mean(benefit, weights)
     tail = 50 * (1 - level)
-    means = bootstrap_means(benefit, seed=seed, resamples=resamples, level=level)
+    means = bootstrap_means(benefit, seed=seed, resamples=resamples, level=level, weights=weights)
     ranks = _ranks(np.where(ranked, means, np.nan))
     lower, upper = _column(np.nanpercentile, means, q=[tail, 100 - tail])
     rank_lower, rank_upper = _rank_limits(np.where(ranked, means, np.nan), level)
@@ -94,7 +106,7 @@ def summarize_ranks(benefit: np.ndarray, *, seed: int, resamples: int = 2000, le
     per_patient = _ranks(np.where(ranked, benefit, np.nan))
     return RankSummary(
         mean=mean,
-        median=_column(np.nanmedian, benefit),
+        median=_column(np.nanmedian, benefit) if weights is None else weighted_median(benefit, weights),
         lower=lower,
         upper=upper,
         rank=_ranks(np.where(ranked, mean, np.nan)[None, :])[0],
@@ -102,7 +114,7 @@ def summarize_ranks(benefit: np.ndarray, *, seed: int, resamples: int = 2000, le
         rank_upper=rank_upper,
         p_first=_share_first(ranks),
         p_top=_share_at_most(ranks, TOP),
-        patients_top=_share_at_most(per_patient, TOP),
+        patients_top=_share_at_most(per_patient, TOP, weights),
         p_better=p_better,
         group=_groups(np.where(ranked, mean, np.nan), means, level),
     )
@@ -119,13 +131,52 @@ def _column(statistic: object, values: np.ndarray, **options: object) -> np.ndar
         return np.asarray(statistic(values, axis=0, **options))  # type: ignore[operator]
 
 
-def bootstrap_means(benefit: np.ndarray, *, seed: int, resamples: int = 2000, level: float = 0.95) -> np.ndarray:
+def weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the weighted mean of every column over its numbers; NaN for a column without any."""
+    import numpy as np
+
+    known = np.isfinite(values)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray((weights @ np.where(known, values, 0.0)) / (weights @ known))
+
+
+def weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return where half of the weight lies on each side, for every column; NaN for a column without any number."""
+    import numpy as np
+
+    def one(column: np.ndarray) -> float:
+        known = np.isfinite(column) & (weights > 0)
+        if not known.any():
+            return float("nan")
+        order = np.argsort(column[known], kind="stable")
+        sorted_values, below = column[known][order], np.cumsum(weights[known][order])
+        half = below[-1] / 2
+        place = int(np.searchsorted(below, half * (1 - 1e-12)))
+        exactly = abs(below[place] - half) <= 1e-12 * half
+        return float(sorted_values[place : place + 2].mean() if exactly else sorted_values[place])
+
+    return np.array([one(column) for column in values.T])
+
+
+def effective_size(weights: np.ndarray) -> float:
+    """Return how many patients of equal weight tell as much (Kish): the squared sum over the sum of squares."""
+    return float(weights.sum() ** 2 / (weights**2).sum())
+
+
+def bootstrap_means(
+    benefit: np.ndarray,
+    *,
+    seed: int,
+    resamples: int = 2000,
+    level: float = 0.95,
+    weights: np.ndarray | None = None,
+) -> np.ndarray:
     """Mean over patients of every column in every resample of the patients: resamples x columns.
 
     Means of as many patients as there are lie too close together: their spread lacks the factor n/(n - 1) of the
     variance and the heavy tails of Student's t. A resample therefore has somewhat fewer patients, just so many that
     percentiles at `level` have the right width; it never leaves the range of the patients, so that what helps all of
-    them has no interval that says it may harm.
+    them has no interval that says it may harm. With `weights` the size that counts is the effective one.
     """
     import numpy as np
 
@@ -133,19 +184,22 @@ def bootstrap_means(benefit: np.ndarray, *, seed: int, resamples: int = 2000, le
     valid = np.isfinite(benefit)
     filled = np.where(valid, benefit, 0.0)
     generator = stream("bootstrap over patients", seed)
-    drawn = _resample_size(patients, level)
+    drawn = _resample_size(patients if weights is None else effective_size(weights), level, patients)
     counts = generator.multinomial(drawn, np.full(patients, 1 / patients), size=resamples).astype(float)
+    if weights is not None:
+        counts *= weights
     total = counts @ valid
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(np.where(total > 0, counts @ filled / total, np.nan))
 
 
-def _resample_size(patients: int, level: float) -> int:
+def _resample_size(effective: float, level: float, patients: int) -> int:
     """Return how many patients a resample has, so that its mean varies as widely as Student's t says."""
     from scipy.special import ndtri, stdtrit
 
-    freedom = patients - 1
-    return max(1, round(freedom * float(ndtri((1 + level) / 2) / stdtrit(freedom, (1 + level) / 2)) ** 2))
+    freedom = max(effective - 1, 1e-3)  # one patient alone tells nothing of the spread
+    narrower = float(ndtri((1 + level) / 2) / stdtrit(freedom, (1 + level) / 2)) ** 2
+    return max(1, round(freedom * narrower * patients / effective))
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
@@ -180,12 +234,13 @@ def _share_first(ranks: np.ndarray) -> np.ndarray:
     return np.asarray(share)
 
 
-def _share_at_most(ranks: np.ndarray, top: int) -> np.ndarray:
+def _share_at_most(ranks: np.ndarray, top: int, weights: np.ndarray | None = None) -> np.ndarray:
     import numpy as np
 
     known = np.isfinite(ranks)
+    each = np.ones(len(ranks)) if weights is None else weights
     with np.errstate(invalid="ignore", divide="ignore"):
-        share = ((ranks <= top) & known).sum(axis=0) / known.sum(axis=0)
+        share = (each @ ((ranks <= top) & known)) / (each @ known)
     return np.asarray(share)
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-
 import numpy as np
 import pytest
 import xarray as xr
@@ -11,7 +9,8 @@ from reference import geva_zatorsky2006, lee_t2008
 from scipy.signal import find_peaks
 
 import cascade
-from cascade.catalogue import load_module, module_folder
+from cascade.catalogue import load_module
+from cascade.genotypes import genotype_values
 
 MINUTE, HOUR = 1 / 1440, 1 / 24  # day
 STATES = (

@@ -21,12 +21,13 @@ def generated_pages() -> dict[str, str]:
     from cascade_pages.bibliography import bibliography_page
     from cascade_pages.commands import command_page
     from cascade_pages.drugs import drug_pages
+    from cascade_pages.genotypes import genotype_pages
     from cascade_pages.lists import list_pages
     from cascade_pages.modules import module_pages
     from cascade_pages.notebooks import notebook_pages
 
     pages: dict[str, str] = {}
-    models = (module_pages, drug_pages, assumed_page, bibliography_page, list_pages)
+    models = (module_pages, drug_pages, genotype_pages, assumed_page, bibliography_page, list_pages)
     for make in (*models, command_page, api_pages, notebook_pages):
         pages |= make()
     return pages

@@ -13,7 +13,9 @@ import cascade
 from cascade.catalogue import library_folder, module_folder
 from cascade.drugs import drug_folder, drug_names, load_drug
 from cascade.evidence import read_parameters
+from cascade.expression import read_scores
 from cascade.facts import read_facts
+from cascade.genotype_table import read_genotypes
 from cascade.target_table import read_targets
 from cascade_pages.modules import all_compositions
 from cascade_pages.tables import plain
@@ -68,6 +70,10 @@ def cited_by() -> dict[str, list[str]]:
             add(written.entries.get("source", ()), f"[{name}](#drug-{name})")
     for target in read_targets():
         add(target.source, "[targets](#target-table)")
+    for genotype in read_genotypes():
+        add(genotype.source, "[genotypes](#genotype-table)")
+    for score in read_scores():
+        add(score.source, "[expression scores](#expression-table)")
     return {key: sorted(links) for key, links in found.items()}
 
 

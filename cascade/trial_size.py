@@ -1,0 +1,282 @@
+"""How large a trial must be: power and number of patients, simulated from the hazards of a cohort."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cascade._boundaries import bounds, drift_for, looks_of
+from cascade._enroll import Conduct
+from cascade._followed import MONTHS_PER_YEAR, provenance
+from cascade._hazards import Hazards, enrolled_pair
+from cascade._replicates import Replicates, event_share, expected_ratio, replicate
+from cascade._tables import is_number, require_whole
+from cascade.errors import AnalysisError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+MOST_PATIENTS = 200_000
+"""No trial is larger: a difference that needs more is none."""
+
+_MOST_DRAWN = 400_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """A trial of two arms before anybody is enrolled."""
+
+    pair: tuple[Hazards, Hazards]
+    conduct: Conduct
+    allocation: float
+    alpha: float
+    looks: tuple[float, ...]
+    limits: Any
+    replicates: int
+    seed: int
+
+    def run(self, n: int, ratios: bool = True) -> Replicates:
+        """Run trials of n patients, with or without their hazard ratios."""
+        return replicate(
+            self.pair, n, self.conduct, allocation=self.allocation, looks=self.looks, replicates=self.replicates,
+            ratios=ratios, seed=self.seed,
+        )  # fmt: skip
+
+    @property
+    def ratio(self) -> float:
+        """Hazard ratio that the trial converges to."""
+        return expected_ratio(self.pair, self.conduct, self.allocation)
+
+    @property
+    def share(self) -> float:
+        """Expected share of patients with an event."""
+        return event_share(self.pair, self.conduct, self.allocation)
+
+
+def schoenfeld_events(
+    hazard_ratio: float, *, power: float = 0.8, alpha: float = 0.05, allocation: float = 0.5
+) -> float:
+    """Return how many events a two-sided log-rank test needs (Schoenfeld 1983); infinite without a difference."""
+    from scipy.stats import norm
+
+    _check_share("power", power)
+    _check_share("allocation", allocation)
+    if not hazard_ratio > 0 or hazard_ratio == 1:
+        return math.inf
+    z = norm.isf(alpha / 2) + norm.ppf(power)
+    return float(z**2 / (allocation * (1 - allocation) * math.log(hazard_ratio) ** 2))
+
+
+def schoenfeld_power(hazard_ratio: float, events: float, *, alpha: float = 0.05, allocation: float = 0.5) -> float:
+    """Return the power of a two-sided log-rank test with that many events (Schoenfeld 1983)."""
+    from scipy.stats import norm
+
+    shift = abs(math.log(hazard_ratio)) * math.sqrt(events * allocation * (1 - allocation)) if hazard_ratio > 0 else 0.0
+    limit = norm.isf(alpha / 2)
+    return float(norm.cdf(shift - limit) + norm.cdf(-shift - limit))
+
+
+def _check_share(name: str, value: object) -> None:
+    if not (is_number(value) and 0 < value < 1):
+        raise AnalysisError(f"{name} is {value!r}; give a number above 0 and below 1")
+
+
+def design_of(
+    control: xr.Dataset,
+    arm: xr.Dataset,
+    *,
+    years_after: float | None = None,
+    allocation: float = 0.5,
+    accrual_months: float = 0.0,
+    dropout: float = 0.0,
+    death: float = 0.0,
+    weights: xr.DataArray | None = None,
+    alpha: float = 0.05,
+    looks: Iterable[float] = (1.0,),
+    bounds_shape: str = "obrien_fleming",
+    replicates: int = 2_000,
+    seed: int = 1,
+) -> Design:
+    """Return the design of a trial: arguments as of `power_of_trial`."""
+    _check_share("allocation", allocation)
+    require_whole("replicates", replicates, 100, 1_000_000)
+    require_whole("seed", seed, 0, 2**63 - 1)
+    shares = looks_of(tuple(looks))
+    last = float(control["month"].values[-1]) if years_after is None and "month" in control.coords else None
+    months = last if last is not None else float(years_after or 0) * MONTHS_PER_YEAR
+    conduct = Conduct(months=months, accrual=accrual_months, dropout=dropout, death=death)
+    return Design(
+        pair=enrolled_pair(control, arm, weights, months=months), conduct=conduct, allocation=float(allocation),
+        alpha=alpha, looks=shares, limits=bounds(shares, alpha, bounds_shape), replicates=replicates, seed=seed,
+    )  # fmt: skip
+
+
+def power_of_trial(control: xr.Dataset, arm: xr.Dataset, n: int | Iterable[int], **options: Any) -> xr.Dataset:
+    """Compute the chance that a trial of n patients finds a difference, by simulation from known hazards.
+
+    Parameters
+    ----------
+    control, arm : xarray.Dataset
+        Results of `cascade.outcomes.follow_cohort` of one cohort in both arms.
+    n : int or sequence of int
+        Patients in both arms together.
+    **options
+        years_after : years from the first patient to the analysis, by default all that was followed;
+        allocation : share of patients in the arm, 0.5; accrual_months : in which patients enter evenly, 0;
+        dropout, death : hazards per year of being lost and of other death, 0; weights : over patient;
+        alpha : two-sided error, 0.05; looks : shares of the expected events at which the trial is tested, (1,);
+        bounds_shape : "obrien_fleming" or "pocock"; replicates : simulated trials, 2,000; seed : 1.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over `n`: `power` (either arm is found better) with its 95 % interval `power_lower`, `power_upper` (Wilson),
+        `wins` (the arm is found better), `events` and `months` (means, where a trial stops), `stopped_early`,
+        `hazard_ratio` (median of the trials) with the range of 95 % of trials `hazard_ratio_lower`, `_upper`, and
+        `power_schoenfeld`. Scalars: `expected_hazard_ratio`, which the trials converge to, and `event_share`.
+
+    Raises
+    ------
+    AnalysisError
+        If the arms do not hold the same patients, or a number cannot be used.
+    """
+    import xarray as xr
+
+    design = design_of(control, arm, **options)
+    sizes = [n] if isinstance(n, int | np.integer) else list(n)
+    rows = [power_row(design, size) for size in sizes]
+    data: dict[str, Any] = {name: ("n", [row[name] for row in rows]) for name in rows[0]}
+    found = xr.Dataset(data, coords={"n": sizes})
+    found["expected_hazard_ratio"], found["event_share"] = design.ratio, design.share
+    found.attrs = provenance(control, arm) | _words(design)
+    return found
+
+
+def _words(design: Design) -> dict[str, Any]:
+    return {
+        "alpha": design.alpha,
+        "looks": list(design.looks),
+        "bounds": [float(each) for each in design.limits],
+        "replicates": design.replicates,
+        "seed": design.seed,
+        "allocation": design.allocation,
+    }
+
+
+def power_row(design: Design, n: int) -> dict[str, float]:
+    """Return what trials of n patients find."""
+    require_whole("n", n, 4, MOST_PATIENTS)
+    if n * design.replicates > _MOST_DRAWN:
+        raise AnalysisError(
+            f"{design.replicates} trials of {n} patients are more than {_MOST_DRAWN} patients; ask for fewer replicates"
+        )
+    if not 2 <= round(n * design.allocation) <= n - 2:
+        raise AnalysisError(f"of {n} patients {design.allocation:g} are in the arm; both arms need two at least")
+    found = design.run(n)
+    passed = np.abs(found.z) >= design.limits
+    stop = np.where(passed.any(axis=1), passed.argmax(axis=1), len(design.looks) - 1)
+    at = np.arange(len(stop)), stop
+    win = passed.any(axis=1)
+    low, high = _wilson(int(win.sum()), len(win))
+    ratio = np.exp(found.log_ratio[np.isfinite(found.log_ratio)])
+    middle = np.quantile(ratio, (0.5, 0.025, 0.975)) if ratio.size else np.full(3, math.nan)
+    return {
+        "power": float(win.mean()),
+        "power_lower": low,
+        "power_upper": high,
+        "wins": float((win & (found.z[at] < 0)).mean()),
+        "events": float(found.events[at].mean()),
+        "months": float(found.month[at].mean()),
+        "stopped_early": float((stop < len(design.looks) - 1).mean()),
+        **dict(zip(("hazard_ratio", "hazard_ratio_lower", "hazard_ratio_upper"), map(float, middle), strict=True)),
+        "power_schoenfeld": schoenfeld_power(
+            design.ratio, n * design.share, alpha=design.alpha, allocation=design.allocation
+        ),
+    }
+
+
+def _wilson(hits: int, count: int) -> tuple[float, float]:
+    from scipy.stats import binomtest
+
+    found = binomtest(hits, count).proportion_ci(method="wilson")
+    return float(found.low), float(found.high)
+
+
+def sample_size(control: xr.Dataset, arm: xr.Dataset, *, power: float = 0.8, **options: Any) -> xr.Dataset:
+    """Find how many patients a trial needs.
+
+    Parameters
+    ----------
+    control, arm : xarray.Dataset
+        Results of `cascade.outcomes.follow_cohort` of one cohort in both arms.
+    power : float
+        Chance to find the difference.
+    **options
+        As of `power_of_trial`.
+
+    Returns
+    -------
+    xarray.Dataset
+        `n` patients in both arms together and `n_schoenfeld`, the number by Schoenfeld's formula; infinite if more than
+        200,000 would be needed, and `reason` says so. Everything that `power_of_trial` tells of a trial of n patients.
+
+    Raises
+    ------
+    AnalysisError
+        As of `power_of_trial`.
+
+    Notes
+    -----
+    The mean of z grows with the square root of n. Trials of the size by Schoenfeld say how fast; of the next guess they
+    say whether the power is that asked for, within their own chance (more `replicates`, less of it).
+    """
+    import xarray as xr
+
+    _check_share("power", power)
+    design = design_of(control, arm, **options)
+    found = size_of(design, power)
+    result = xr.Dataset(dict(found))
+    result.attrs = provenance(control, arm) | _words(design) | {"power": power}
+    return result
+
+
+def size_of(design: Design, power: float) -> dict[str, Any]:
+    """Return the size of a trial of a power, and what trials of this size find."""
+    events = schoenfeld_events(design.ratio, power=power, alpha=design.alpha, allocation=design.allocation)
+    formula = math.ceil(events / design.share) if math.isfinite(events) and design.share > 0 else math.inf
+    known = {"n_schoenfeld": float(formula), "expected_hazard_ratio": design.ratio, "event_share": design.share}
+    if not formula <= MOST_PATIENTS:
+        return known | {"n": math.inf, "reason": f"more than {MOST_PATIENTS} patients would be needed"}
+    n = _searched(design, power, max(int(formula), 20))
+    if n > MOST_PATIENTS:
+        return known | {"n": math.inf, "reason": f"more than {MOST_PATIENTS} patients would be needed"}
+    return known | {"n": float(n), "reason": ""} | power_row(_afforded(design, n), n)
+
+
+def _afforded(design: Design, n: int) -> Design:
+    return replace(design, replicates=max(100, min(design.replicates, _MOST_DRAWN // n)))
+
+
+def _searched(design: Design, power: float, n: int) -> int:
+    """Improve a guess: z grows with the square root of n; what trials at n reach tells by how much it must grow."""
+    share = np.asarray(design.looks)
+    want = drift_for(power, design.limits, share)
+    found = _afforded(design, n).run(n, ratios=False).z
+    shift = abs(float(found[:, -1].mean()))
+    for _ in range(3):
+        ahead = n * (want / max(shift, 1e-6)) ** 2
+        n = math.ceil(min(max(ahead, n / 8, 8.0), 8.0 * n, MOST_PATIENTS + 1))
+        if n > MOST_PATIENTS:
+            return n
+        z = _afforded(design, n).run(n, ratios=False).z
+        hits = int((np.abs(z) >= design.limits).any(axis=1).sum())
+        low, high = _wilson(hits, len(z))
+        if low <= power <= high:
+            return n
+        # no straight line of hazards, or looks that come at other times than planned
+        shift = drift_for(min(max(hits / len(z), 0.5 / len(z)), 1 - 0.5 / len(z)), design.limits, share)
+    return n
