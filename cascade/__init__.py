@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from cascade.clone_shares import mutation_probabilities as mutation_probabilities
     from cascade.clones import with_clones as with_clones
     from cascade.cohort import sample_cohort as sample_cohort
+    from cascade.cohort import values_of as values_of
+    from cascade.cohort_report import write_cohort as write_cohort
     from cascade.combinations import combination_table as combination_table
     from cascade.combinations import combine_targets as combine_targets
     from cascade.compose import compose as compose
@@ -83,6 +85,8 @@ if TYPE_CHECKING:
     from cascade.population import population_risk as population_risk
     from cascade.portable import check_portable as check_portable
     from cascade.portable import portable_profile as portable_profile
+    from cascade.presets import load_preset as load_preset
+    from cascade.presets import preset_names as preset_names
     from cascade.procedures import Radiotherapy as Radiotherapy
     from cascade.procedures import Surgery as Surgery
     from cascade.quasi_steady import quasi_steady as quasi_steady
@@ -124,6 +128,7 @@ if TYPE_CHECKING:
     from cascade.validation_page import write_validation as write_validation
     from cascade.waterfall import target_treatments as target_treatments
     from cascade.waterfall import waterfall as waterfall
+    from cascade.weighting import weight_cohort as weight_cohort
 
 __version__ = "0.1.0"
 
@@ -184,6 +189,7 @@ _HOME = {
     "load_composition": "catalogue",
     "load_drug": "drugs",
     "load_module": "catalogue",
+    "load_preset": "presets",
     "measure_biomarkers": "biomarkers",
     "module_names": "catalogue",
     "mutation_probabilities": "clone_shares",
@@ -201,6 +207,7 @@ _HOME = {
     "portable_profile": "portable",
     "power_of_trial": "trial_size",
     "predict_risk": "risk",
+    "preset_names": "presets",
     "propose_ports": "own",
     "propose_units": "own",
     "quasi_steady": "quasi_steady",
@@ -234,9 +241,12 @@ _HOME = {
     "trial_of": "trial",
     "validate": "validation",
     "value_of_measurement": "information",
+    "values_of": "cohort",
     "waterfall": "waterfall",
+    "weight_cohort": "weighting",
     "with_clones": "clones",
     "with_genotype": "genotypes",
+    "write_cohort": "cohort_report",
     "write_module_folder": "own",
     "write_report": "report",
     "write_treatment": "treatment_report",
@@ -300,6 +310,7 @@ __all__ = [
     "load_composition",
     "load_drug",
     "load_module",
+    "load_preset",
     "measure_biomarkers",
     "module_names",
     "mutation_probabilities",
@@ -317,6 +328,7 @@ __all__ = [
     "portable_profile",
     "power_of_trial",
     "predict_risk",
+    "preset_names",
     "propose_ports",
     "propose_units",
     "quasi_steady",
@@ -350,9 +362,12 @@ __all__ = [
     "trial_of",
     "validate",
     "value_of_measurement",
+    "values_of",
     "waterfall",
+    "weight_cohort",
     "with_clones",
     "with_genotype",
+    "write_cohort",
     "write_module_folder",
     "write_report",
     "write_treatment",

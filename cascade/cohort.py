@@ -154,6 +154,7 @@ def _potential(model: Model, sigma: float | None, preset: CohortPreset | None) -
     if sigma is not None and not (is_number(sigma) and sigma >= 0):
         raise AnalysisError(f"sigma is {sigma!r}; give a finite number of at least 0")
     median = model.parameter(preset.median).nominal if preset and preset.median else 1.0
+    median *= preset.factor if preset else 1.0
     if sigma is not None:
         return median, float(sigma)
     name = (preset.sigma if preset else "") or SIGMA

@@ -57,6 +57,8 @@ class CohortPreset:
         Diameter of the primary at surgery (mm).
     sigma, median : str
         Constants of the composition: spread and median of the metastatic potential; "" for `sigma_potential` and 1.
+    factor : float
+        What multiplies the median, which was fitted to one patient without genotypes; these differ around him.
     correlations : mapping of pair of str to float
         Rank correlations.
     genotypes : mapping of str to Frequency
@@ -75,6 +77,7 @@ class CohortPreset:
     diameter: Distribution | None = None
     sigma: str = ""
     median: str = ""
+    factor: float = 1.0
     correlations: Mapping[tuple[str, str], float] = field(default_factory=dict)
     genotypes: Mapping[str, Frequency] = field(default_factory=dict)
     measures: Mapping[str, Distribution] = field(default_factory=dict)
@@ -135,11 +138,14 @@ def _preset(path: Path, data: dict[str, Any]) -> CohortPreset:
         if not isinstance(data.get(key), str):
             raise TableError(f"{key} is missing; it is a text")
     potential, vary = _table(data, "potential"), _table(data, "vary")
-    _only(potential, ("sigma", "median"), "[potential]")
+    _only(potential, ("sigma", "median", "factor", "note"), "[potential]")
+    factor = potential.get("factor", 1.0)
+    if not (is_number(factor) and factor > 0):
+        raise TableError(f"[potential] factor is {factor!r}; give a number above 0")
     _only(vary, ("parameters", "distributions", "scales", "note"), "[vary]")
-    for key, factor in _table(vary, "scales").items():
-        if not (is_number(factor) and factor > 0):
-            raise TableError(f"[vary] scales {key!r} by {factor!r}; give a number above 0")
+    for key, scale in _table(vary, "scales").items():
+        if not (is_number(scale) and scale > 0):
+            raise TableError(f"[vary] scales {key!r} by {scale!r}; give a number above 0")
     facts = _facts(data["composition"])
     found = CohortPreset(
         name=path.stem,
@@ -152,6 +158,7 @@ def _preset(path: Path, data: dict[str, Any]) -> CohortPreset:
         diameter=_distribution("diameter", data["diameter"]) if "diameter" in data else None,
         sigma=str(potential.get("sigma", "")),
         median=str(potential.get("median", "")),
+        factor=float(factor),
         correlations=_correlations(data.get("correlation", [])),
         genotypes={key: _frequency(key, row) for key, row in _table(data, "genotypes").items()},
         measures={key: _distribution(key, row) for key, row in _table(data, "measures").items()},

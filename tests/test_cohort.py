@@ -20,7 +20,7 @@ from cascade.cohort import sample_cohort, values_of
 from cascade.distributions import Distribution
 from cascade.errors import AnalysisError, CascadeWarning, TableError, UnknownNameError
 from cascade.genotypes import genotype_values
-from cascade.presets import load_preset, preset_names
+from cascade.presets import CohortPreset, load_preset, preset_names
 from cascade.sensitivity.priors import from_quantile, uncertain
 from cascade.specs import Model, Parameter
 
@@ -245,6 +245,28 @@ def test_a_preset_of_my_own_is_read_and_its_mistakes_are_told(tmp_path: Path) ->
             load_preset(path)
     with pytest.raises(UnknownNameError, match=r"no \.toml file has this path"):
         load_preset(tmp_path / "none.toml")
+
+
+def test_a_preset_of_my_own_moves_potential_and_growth(lite: Model, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    name = "drivers.k_degrade_p53"
+    text = 'title = "Mine"\ncomposition = "carcinoma_cell"\n[potential]\nfactor = 3\n'
+    text += f'[vary]\nparameters = ["{name}"]\n[vary.scales]\n"{name}" = 0.5\n'
+    text += '[genotypes.er_positive]\nshare = 1\nsource = ["tcga2012breast"]\n'
+    path.write_text(text, encoding="utf-8")
+    preset = load_preset(path)
+    assert preset.factor == 3
+    plain = sample_cohort(lite, 50, preset=preset, genotypes={})
+    scaled = sample_cohort(lite, 50, preset=preset)
+    flat = lite.id(name)
+    np.testing.assert_allclose(scaled[flat], 0.5 * plain[flat])  # only where the patients have genotypes
+
+
+def test_the_factor_of_a_preset_moves_the_median_of_the_potential(model: Model) -> None:
+    preset = CohortPreset(name="mine", title="", description="", composition="", parameters=("k",), factor=3.0)
+    plain = sample_cohort(model, 20, parameters=["k"])
+    moved = sample_cohort(model, 20, preset=preset)
+    np.testing.assert_allclose(moved["f_metastatic_potential"], 3 * plain["f_metastatic_potential"])
 
 
 @pytest.mark.slow

@@ -76,6 +76,8 @@ TOPICS = (
             "cohort",
             "outcomes",
             "weighting",
+            "presets",
+            "cohort_report",
             "survival",
             "survival_exact",
             "trial",
