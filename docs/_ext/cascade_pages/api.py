@@ -100,6 +100,8 @@ TOPICS = (
             "clones",
             "phylogeny",
             "clone_shares",
+            "followup_plan",
+            "_patients",
         ),
     ),
     Topic(
