@@ -203,9 +203,7 @@ def _into_port(
         name = f"{drug.name}__{local}" + ("" if len(instances) == 1 else f"_in_{instance}")
         affinity = _WORD.sub(lambda word, at=instance: model.id(f"{at}.{word[0]}"), action.port_affinity)  # type: ignore[misc]
         formula = f"{drug.name}__{action.concentration}*({affinity})/{drug.name}__{action.affinity}"
-        _computed(
-            document, _parameter(document, name, f"{drug.title} that {instance} sees", drug.concentration_unit), formula
-        )
+        _computed(document, _parameter(document, name, f"{drug.title} that {instance} sees", "nM"), formula)
         yield from _added(document, symbols, drug, name, [model.ids[f"{instance}.{local}"]], f"{instance}.{local}")
 
 

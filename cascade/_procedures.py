@@ -94,22 +94,28 @@ def _shrunk(document: libsbml.Model, model: Model, owner: str, share: str) -> It
     """
     states = dict(_states(document, model, owner))
     classes = {int(name.removeprefix("n_lesion_")): name for name in states if name.startswith("n_lesion_")}
-    first, second = (3 * len(classes) + 4) // 8, (2 * len(classes) + 4) // 8  # the segments of lesions.ant
+    widths = {number: _width(document, model, owner, number) for number in classes}
+    first, second = (max(n for n, width in widths.items() if width.endswith(end)) for end in ("first", "second"))
 
     def moved(number: int) -> str:
-        segment = "first" if number <= first else "second" if number <= first + second else "third"
-        down = f"(-ln({share})/{model.ids[f'{owner}.log_step_{segment}']})"
+        down = f"(-ln({share})/{widths[number]})"
         return f"(1 dimensionless + {down} - abs(1 dimensionless - {down}))/2 dimensionless"  # the smaller of it and 1
 
     after = {name: f"{states[name]}*(1 dimensionless - {moved(number)})" for number, name in classes.items()}
     for number, name in classes.items():
         if number > 1:
             after[classes[number - 1]] += f" + {states[name]}*{moved(number)}"
-    for dormant, number in (("n_immune_dormant", first), ("n_angiogenic_dormant", first + second)):
+    for dormant, number in (("n_immune_dormant", first), ("n_angiogenic_dormant", second)):
         after[dormant] = f"{states[dormant]}*(1 dimensionless - {moved(number)})"
         after[classes[number]] += f" + {states[dormant]}*{moved(number)}"
     after["n_burden"] = f"{states['n_burden']}*{share}"
     yield from ((states[name], formula) for name, formula in after.items())
+
+
+def _width(document: libsbml.Model, model: Model, owner: str, number: int) -> str:
+    """Return the flat id of the width of a size class, which its rate of advance is divided by."""
+    rate = document.getAssignmentRuleByVariable(model.ids[f"{owner}.k_class_{number}"])
+    return next(name for name in _sbml.symbols(rate.getMath()) if "log_step_" in name)
 
 
 def _constant(document: libsbml.Model, name: str, value: float, unit: str, title: str, label: str) -> Parameter:

@@ -177,11 +177,6 @@ class Drug:
         """Grams per mole."""
         return self.value("m_molar") * magnitude(self.table["m_molar"].unit) / magnitude(DALTON)
 
-    @property
-    def concentration_unit(self) -> str:
-        """Unit of its concentrations."""
-        return "nM"
-
 
 def _restore(state: dict[str, Any]) -> Drug:
     return Drug(**state)

@@ -11,14 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from warnings import warn
 
-import libsbml
-
 from cascade import _sbml
 from cascade._canonical import Symbol, symbol_table
 from cascade._values import flat_id
 from cascade.errors import CascadeWarning, ValueSettingError, unknown_name
 from cascade.genotype_table import Genotype, Setting, read_genotypes, shipped_genotypes
 from cascade.specs import Model, Parameter, require_model
+from cascade.start_values import set_start
 
 __all__ = ["genotype_values", "read_genotypes", "unexpressed", "with_genotype"]
 
@@ -256,24 +255,11 @@ def with_genotype(model: Model, *genotypes: str, table: Sequence[Genotype] | Non
     known = shipped_genotypes() if table is None else {each.id: each for each in table}
     document = _sbml.read_document(model.flat, model.name)
     for flat, value in values.items():
-        _put(document.getModel(), flat, value)
+        set_start(document.getModel(), flat, value)
     title = ", ".join(known[name].name for name in dict.fromkeys(genotypes))
     source = tuple(dict.fromkeys(key for name in genotypes for key in known[name].source))
     rows = tuple(_mutant(row, values[row.id], title, source) if row.id in values else row for row in model.parameters)
     return replace(model, flat=_sbml.write_document(document), hierarchical=None, parameters=rows)
-
-
-def _put(document: libsbml.Model, flat: str, value: float) -> None:
-    document.removeInitialAssignment(flat)
-    species = document.getSpecies(flat)
-    if species is None:
-        document.getParameter(flat).setValue(value)
-    elif species.getHasOnlySubstanceUnits():
-        species.unsetInitialConcentration()
-        species.setInitialAmount(value)
-    else:
-        species.unsetInitialAmount()
-        species.setInitialConcentration(value)
 
 
 def _mutant(row: Parameter, value: float, title: str, source: tuple[str, ...]) -> Parameter:

@@ -48,11 +48,12 @@ def with_start(module: Module, values: Mapping[str, float]) -> Module:
             raise CompositionError(f"start of {module.name}.{name} is {value:g}, which is negative; give 0 or more")
         if model.getAssignmentRuleByVariable(name) is not None:
             raise CompositionError(f"start of {module.name}.{name}: a rule computes it; leave it out")
-        _set(model, name, value)
+        set_start(model, name, value)
     return replace(module, sbml=write_document(document))
 
 
-def _set(model: libsbml.Model, name: str, value: float) -> None:
+def set_start(model: libsbml.Model, name: str, value: float) -> None:
+    """Give a species or a parameter a number as its start, whatever computed it before."""
     model.removeInitialAssignment(name)
     species = model.getSpecies(name)
     if species is None:
