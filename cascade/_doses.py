@@ -6,10 +6,9 @@ from itertools import count
 
 import libsbml
 
-from cascade import _sbml
-from cascade._moments import begin_watch, moment_id, set_at
+from cascade._elements import add_parameter, compute, set_at
+from cascade._moments import begin_watch, moment_id
 from cascade._schedule import schedule
-from cascade.errors import DrugError
 from cascade.regimens import Regimen
 from cascade.specs import Model, Parameter
 
@@ -97,10 +96,7 @@ class _Course:
         self._variable(held, 0.0, "dimensionless" if level else "nmole_per_day", self.regimen.label)
         rule = self.document.getAssignmentRuleByVariable(self.port)
         if rule is None:
-            self.document.getParameter(self.port).unsetValue()
-            rule = self.document.createAssignmentRule()
-            rule.setVariable(self.port)
-            rule.setMath(libsbml.parseL3Formula(held))
+            compute(self.document, self.port, held)
         else:
             rule.setMath(libsbml.parseL3Formula(f"{libsbml.formulaToL3String(rule.getMath())} + {held}"))
         return held
@@ -142,23 +138,11 @@ class _Course:
         return str(reaction.getProduct(0).getSpecies())
 
     def _variable(self, name: str, value: float, unit: str, title: str) -> None:
-        _parameter(self.document, name, value, unit, title).setConstant(False)
+        add_parameter(self.document, name, unit, value, title=title, constant=False)
 
     def _constant(self, name: str, value: float, unit: str, title: str) -> None:
         title = f"{title} ({self.regimen.drug.title})"
-        _parameter(self.document, name, value, unit, title).setConstant(True)
+        add_parameter(self.document, name, unit, value, title=title)
         lower = None if unit == "day" else 0.0
         note = f"therapy: {self.regimen.label}"
         self.rows.append(Parameter(id=name, name=title, nominal=value, unit=unit, lower=lower, note=note))
-
-
-def _parameter(document: libsbml.Model, name: str, value: float, unit: str, title: str) -> libsbml.Parameter:
-    if document.getElementBySId(name) is not None:
-        raise DrugError(f"the model already has a {name!r}, which a regimen adds; rename it")
-    _sbml.add_units(document, {unit})
-    parameter = document.createParameter()
-    parameter.setId(name)
-    parameter.setName(title)
-    parameter.setUnits(unit)
-    parameter.setValue(value)
-    return parameter

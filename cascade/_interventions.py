@@ -9,7 +9,7 @@ import libsbml
 
 from cascade import _sbml
 from cascade._canonical import Symbol
-from cascade._moments import set_at
+from cascade._elements import add_parameter, set_at
 from cascade._multiply import multiply
 from cascade._values import check_own
 from cascade.errors import ValueSettingError, unknown_name
@@ -69,7 +69,6 @@ def apply(
             f"{intervention.label}: no rate or formula uses {target.id!r} (start values are not treated), so nothing"
             " would change; target a parameter of the process itself"
         )
-    _sbml.add_units(document, {"day"})
     return names.activity, list(_write(document, intervention, target, names, origin))
 
 
@@ -79,9 +78,9 @@ def _write(
     """Write activity, constants and events; yield the rows of the constants."""
     label = intervention.label or f"change {target.id}"
     at_once = origin is None and intervention.start <= 0
-    activity = _parameter(document, names.activity, f"activity of {target.name}", "dimensionless", _SBO_PARAMETER)
-    activity.setConstant(False)
-    activity.setValue(1.0)
+    title = f"activity of {target.name}"
+    activity = add_parameter(document, names.activity, "dimensionless", 1.0, title=title, constant=False)
+    activity.setSBOTerm(_SBO_PARAMETER)
     yield _constant(document, names.factor, f"factor on {target.name}", intervention.factor, "dimensionless", label)
     if at_once:
         assignment = document.createInitialAssignment()
@@ -97,19 +96,9 @@ def _write(
         set_at(document, f"end_{names.activity}", when, {names.activity: "1 dimensionless"}, title=f"{label}: end")
 
 
-def _parameter(document: libsbml.Model, name: str, title: str, unit: str, sbo: int) -> libsbml.Parameter:
-    parameter = document.createParameter()
-    parameter.setId(name)
-    parameter.setName(title)
-    parameter.setUnits(unit)
-    parameter.setSBOTerm(sbo)
-    return parameter
-
-
 def _constant(document: libsbml.Model, name: str, title: str, value: float, unit: str, label: str) -> Parameter:
-    parameter = _parameter(document, name, title, unit, _SBO_TIME if unit == "day" else _SBO_PARAMETER)
-    parameter.setConstant(True)
-    parameter.setValue(value)
+    parameter = add_parameter(document, name, unit, value, title=title)
+    parameter.setSBOTerm(_SBO_TIME if unit == "day" else _SBO_PARAMETER)
     note = f"therapy: {label}"
     return Parameter(
         id=name, name=title, nominal=value, unit=unit, lower=0.0 if unit == "dimensionless" else None, note=note

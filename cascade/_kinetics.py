@@ -10,6 +10,7 @@ import libsbml
 
 from cascade import _sbml
 from cascade._canonical import Symbol
+from cascade._elements import add_parameter, compute
 from cascade._multiply import add, multiply
 from cascade.compose import compose
 from cascade.drugs import Action, Drug
@@ -107,8 +108,7 @@ def _set_numbers(document: libsbml.Model, drug: Drug) -> list[Parameter]:
             continue
         parameter = document.getParameter(name)
         if parameter is None:
-            parameter = _parameter(document, name, f"{row.name} ({drug.title})", row.unit)
-            _sbml.add_units(document, {row.unit})
+            parameter = add_parameter(document, name, row.unit, title=f"{row.name} ({drug.title})")
         parameter.setConstant(True)
         parameter.setValue(row.nominal)
         if row.id not in drug.joins:
@@ -129,7 +129,7 @@ def _follow(document: libsbml.Model, model: Model, drug: Drug) -> Iterator[Wire]
         found = _of_module(model, source)
         if not found:
             continue
-        _computed(document, document.getParameter(name), found[0])
+        compute(document, name, found[0])
         yield Wire(
             reader=f"{drug.name}.{local}",
             writers=(source,),
@@ -186,8 +186,8 @@ def _engagement(document: libsbml.Model, drug: Drug, action: Action) -> str:
             f"{own['maximum']}*{term}/(1 dimensionless + {term})",
             f"effect of {drug.title} on {action.target}",
         )
-    parameter = _parameter(document, name, title, "dimensionless")
-    _computed(document, parameter, formula)
+    add_parameter(document, name, "dimensionless", title=title)
+    compute(document, name, formula)
     return name
 
 
@@ -203,7 +203,8 @@ def _into_port(
         name = f"{drug.name}__{local}" + ("" if len(instances) == 1 else f"_in_{instance}")
         affinity = _WORD.sub(lambda word, at=instance: model.id(f"{at}.{word[0]}"), action.port_affinity)  # type: ignore[misc]
         formula = f"{drug.name}__{action.concentration}*({affinity})/{drug.name}__{action.affinity}"
-        _computed(document, _parameter(document, name, f"{drug.title} that {instance} sees", "nM"), formula)
+        add_parameter(document, name, "nM", title=f"{drug.title} that {instance} sees")
+        compute(document, name, formula)
         yield from _added(document, symbols, drug, name, [model.ids[f"{instance}.{local}"]], f"{instance}.{local}")
 
 
@@ -235,11 +236,8 @@ def _on_target(
         if not constants:
             continue
         name = f"{drug.name}__{'left' if sign == '-' else 'boost'}_of_{action.target}"
-        _computed(
-            document,
-            _parameter(document, name, f"factor of {drug.title} on {action.target}", "dimensionless"),
-            f"1 dimensionless {sign} {engaged}",
-        )
+        add_parameter(document, name, "dimensionless", title=f"factor of {drug.title} on {action.target}")
+        compute(document, name, f"1 dimensionless {sign} {engaged}")
         for flat in constants:
             if multiply(document, symbols[flat], name):
                 yield Wire(
@@ -254,21 +252,3 @@ def _effects(document: libsbml.Model, drug: Drug) -> Iterator[str]:
     """Yield the local ids of all parameters that stand under the name of the drug."""
     prefix = f"{drug.name}__"
     return (p.getId().removeprefix(prefix) for p in document.getListOfParameters() if p.getId().startswith(prefix))
-
-
-def _parameter(document: libsbml.Model, name: str, title: str, unit: str) -> libsbml.Parameter:
-    if document.getElementBySId(name) is not None:
-        raise DrugError(f"the model already has a {name!r}, which a drug adds; rename it")
-    parameter = document.createParameter()
-    parameter.setId(name)
-    parameter.setName(title)
-    parameter.setUnits(unit)
-    return parameter
-
-
-def _computed(document: libsbml.Model, parameter: libsbml.Parameter, formula: str) -> None:
-    parameter.setConstant(False)
-    parameter.unsetValue()
-    rule = document.createAssignmentRule()
-    rule.setVariable(parameter.getId())
-    rule.setMath(libsbml.parseL3Formula(formula))

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import libsbml
 
-from cascade import _sbml
 from cascade._canonical import Symbol, symbol_table
+from cascade._elements import add_parameter, compute, set_at
 from cascade.errors import DrugError, unknown_name
 from cascade.specs import Model, Parameter
 
@@ -96,20 +96,20 @@ def _progression(document: libsbml.Model, model: Model, flat: str, label: str) -
     """
     burden = _burden(model, label)
     _day(document, flat, "day of progression")
-    _sbml.add_units(document, {"day", "per_day", "cell"})
     for name, title, unit, value in (
         (SMALLEST, "smallest burden since treatment began", "cell", 0.0),
         (_WATCHED, "1 from the first dose to progression", "dimensionless", 0.0),
         (_UNPROGRESSED, "1 until progression", "dimensionless", 1.0),
         (_THRESHOLD, "burden that is progression", "cell", 0.0),
     ):
-        _parameter(document, name, title, unit, value).setConstant(False)
+        add_parameter(document, name, unit, value, title=title, constant=False)
     fall = f"({SMALLEST} - ({burden}))"
-    _rule(document.createRateRule(), SMALLEST, f"-k_follow_burden*({fall} + abs({fall}))/(2 dimensionless)")
+    rule = document.createRateRule()
+    rule.setVariable(SMALLEST)
+    rule.setMath(libsbml.parseL3Formula(f"-k_follow_burden*({fall} + abs({fall}))/(2 dimensionless)"))
     grown = f"f_progression*{SMALLEST}"
     larger = f"({grown} + n_visible + abs({grown} - n_visible))/(2 dimensionless)"
-    document.getParameter(_THRESHOLD).unsetValue()
-    _rule(document.createAssignmentRule(), _THRESHOLD, f"{larger} + (1 dimensionless - {_WATCHED})*{_BEYOND!r} cell")
+    compute(document, _THRESHOLD, f"{larger} + (1 dimensionless - {_WATCHED})*{_BEYOND!r} cell")
     rows = [
         _constant(
             document, "f_progression", PROGRESSION, "dimensionless", "volume over its smallest that is progression"
@@ -120,11 +120,6 @@ def _progression(document: libsbml.Model, model: Model, flat: str, label: str) -
     told = {flat: "time", _WATCHED: "0 dimensionless", _UNPROGRESSED: "0 dimensionless"}
     set_at(document, f"find_{flat}", f"{burden} >= {_THRESHOLD}", told)
     return rows
-
-
-def _rule(rule: libsbml.Rule, variable: str, formula: str) -> None:
-    rule.setVariable(variable)
-    rule.setMath(libsbml.parseL3Formula(formula))
 
 
 def begin_watch(document: libsbml.Model, model: Model, label: str) -> dict[str, str]:
@@ -149,49 +144,9 @@ _WRITERS = {"diagnosis": _diagnosis, "metastasis": _metastasis, "progression": _
 
 
 def _day(document: libsbml.Model, flat: str, title: str) -> None:
-    _sbml.add_units(document, {"day"})
-    _parameter(document, flat, title, "day", NEVER).setConstant(False)
-
-
-def _parameter(document: libsbml.Model, name: str, title: str, unit: str, value: float) -> libsbml.Parameter:
-    parameter = document.createParameter()
-    parameter.setId(name)
-    parameter.setName(title)
-    parameter.setUnits(unit)
-    parameter.setValue(value)
-    return parameter
+    add_parameter(document, flat, "day", NEVER, title=title, constant=False)
 
 
 def _constant(document: libsbml.Model, name: str, value: float, unit: str, title: str) -> Parameter:
-    _parameter(document, name, title, unit, value).setConstant(True)
+    add_parameter(document, name, unit, value, title=title)
     return Parameter(id=name, name=title, nominal=value, unit=unit, lower=0.0, note="therapy: how progression is told")
-
-
-def set_at(
-    document: libsbml.Model,
-    name: str,
-    condition: str,
-    changes: Mapping[str, str],
-    *,
-    title: str = "",
-    at_once: bool = True,
-) -> None:
-    """Write an event: once the condition becomes true, variables take values.
-
-    The only form that all engines treat alike: false at the start, persistent, no delay. With `at_once` the values are
-    those of the moment of the trigger; without, each event sees what the others of that moment have done, so that doses
-    given at the same time add up.
-    """
-    event = document.createEvent()
-    event.setId(name)
-    if title:
-        event.setName(title)
-    event.setUseValuesFromTriggerTime(at_once)
-    trigger = event.createTrigger()
-    trigger.setInitialValue(False)
-    trigger.setPersistent(True)
-    trigger.setMath(libsbml.parseL3Formula(condition))
-    for variable, value in changes.items():
-        assignment = event.createEventAssignment()
-        assignment.setVariable(variable)
-        assignment.setMath(libsbml.parseL3Formula(value))

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import libsbml
 
 from cascade import _sbml
-from cascade._moments import NEVER, moment_id, set_at
+from cascade._elements import add_parameter, free_id, set_at
+from cascade._moments import NEVER, moment_id
 from cascade.errors import DrugError, unknown_name
 from cascade.procedures import Radiotherapy, Surgery
 from cascade.specs import Model, Parameter
@@ -119,15 +120,6 @@ def _width(document: libsbml.Model, model: Model, owner: str, number: int) -> st
 
 
 def _constant(document: libsbml.Model, name: str, value: float, unit: str, title: str, label: str) -> Parameter:
-    number, flat = 1, name
-    while document.getElementBySId(flat) is not None:
-        number += 1
-        flat = f"{name}_{number}"
-    _sbml.add_units(document, {unit})
-    parameter = document.createParameter()
-    parameter.setId(flat)
-    parameter.setName(title)
-    parameter.setUnits(unit)
-    parameter.setConstant(True)
-    parameter.setValue(value)
+    flat = free_id(document, name)
+    add_parameter(document, flat, unit, value, title=title)
     return Parameter(id=flat, name=title, nominal=value, unit=unit, note=f"therapy: {label}")

@@ -9,6 +9,8 @@ import libsbml
 
 from cascade import _sbml
 from cascade._canonical import symbol_table
+from cascade._elements import add_parameter, compute, set_at
+from cascade._moments import NEVER
 from cascade._multiply import multiply
 from cascade.errors import AnalysisError
 from cascade.specs import Model, Parameter
@@ -18,9 +20,6 @@ FROM, UNTIL, UNTIL_SURGERY = "treated_from", "treated_until", "treated_until_sur
 
 END = "treated_end"
 """The last day of a window of drugs."""
-
-NEVER = 1e6
-"""A day beyond any follow-up."""
 
 
 def factor_of(constant: str) -> str:
@@ -52,18 +51,18 @@ def switched(model: Model, constants: Sequence[str], surgery: str | None = None)
     """
     document = _sbml.read_document(model.flat, model.name)
     flat, symbols = document.getModel(), symbol_table(model.flat)
-    _sbml.add_units(flat, {"day"})
     rows, until = _window(flat, surgery)
-    begin, end = _event(flat, "treatment_begins", FROM), _event(flat, "treatment_ends", until)
+    begin, end = {}, {}
     for name in constants:
         activity = f"activity_of_{name}"
         if not multiply(flat, symbols[name], activity):
             raise AnalysisError(f"no rate or formula of model {model.name!r} uses {name!r}; a target cannot act on it")
-        parameter = _parameter(flat, activity, 1.0, "dimensionless")
-        parameter.setConstant(False)
+        add_parameter(flat, activity, "dimensionless", 1.0, constant=False)
         rows.append(_constant(flat, factor_of(name), 1.0, "dimensionless"))
-        _assign(begin, activity, factor_of(name))
-        _assign(end, activity, "1 dimensionless")
+        begin[activity] = factor_of(name)
+        end[activity] = "1 dimensionless"
+    set_at(flat, "treatment_begins", f"time >= {FROM}", begin)
+    set_at(flat, "treatment_ends", f"time >= {until}", end)
     return _with(model, document, rows, [row.id for row in rows])
 
 
@@ -83,14 +82,9 @@ def windowed(model: Model, surgery: str | None = None) -> Model:
     """
     document = _sbml.read_document(model.flat, model.name)
     flat = document.getModel()
-    _sbml.add_units(flat, {"day"})
     rows, until = _window(flat, surgery)
-    end = _parameter(flat, END, NEVER, "day")
-    end.setConstant(False)
-    end.unsetValue()
-    rule = flat.createAssignmentRule()
-    rule.setVariable(END)
-    rule.setMath(libsbml.parseL3Formula(until))
+    add_parameter(flat, END, "day", constant=False)
+    compute(flat, END, until)
     return _with(model, document, rows, [END, *(row.id for row in rows)])
 
 
@@ -113,33 +107,6 @@ def _with(model: Model, document: libsbml.SBMLDocument, rows: list[Parameter], n
     )
 
 
-def _parameter(flat: libsbml.Model, name: str, value: float, unit: str) -> libsbml.Parameter:
-    if flat.getElementBySId(name) is not None:
-        raise AnalysisError(f"the model already has a {name!r}, which a study of targets adds; rename it")
-    parameter = flat.createParameter()
-    parameter.setId(name)
-    parameter.setUnits(unit)
-    parameter.setValue(value)
-    return parameter
-
-
 def _constant(flat: libsbml.Model, name: str, value: float, unit: str) -> Parameter:
-    _parameter(flat, name, value, unit).setConstant(True)
+    add_parameter(flat, name, unit, value)
     return Parameter(id=name, name=name, nominal=value, unit=unit, note="therapy: arms of a study")
-
-
-def _event(flat: libsbml.Model, name: str, moment: str) -> libsbml.Event:
-    event = flat.createEvent()
-    event.setId(name)
-    event.setUseValuesFromTriggerTime(True)
-    trigger = event.createTrigger()
-    trigger.setInitialValue(False)
-    trigger.setPersistent(True)
-    trigger.setMath(libsbml.parseL3Formula(f"time >= {moment}"))
-    return event
-
-
-def _assign(event: libsbml.Event, variable: str, value: str) -> None:
-    assignment = event.createEventAssignment()
-    assignment.setVariable(variable)
-    assignment.setMath(libsbml.parseL3Formula(value))

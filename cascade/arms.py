@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cascade._switch import FROM, NEVER, UNTIL, UNTIL_SURGERY, factor_of
+from cascade._moments import NEVER
+from cascade._switch import FROM, UNTIL, UNTIL_SURGERY, factor_of
 from cascade._tables import is_number
 from cascade.errors import AnalysisError, unknown_name
 from cascade.specs import Model, Parameter

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import libsbml
 
 from cascade._canonical import START, canonicalize, symbol_table
+from cascade._elements import compute
 from cascade._lean import lean
 from cascade._sbml import read_document, symbols, write_document
 from cascade._size import written_out
@@ -84,10 +85,7 @@ def readable(model: Model) -> set[str]:
 def _compute(model: libsbml.Model, name: str, math: libsbml.ASTNode) -> None:
     """Let a rule compute a variable: an initial assignment would not follow when a constant is changed later."""
     model.removeInitialAssignment(name)
-    model.getParameter(name).setConstant(False)
-    rule = model.createAssignmentRule()
-    rule.setVariable(name)
-    rule.setMath(math)
+    compute(model, name, math)
 
 
 def _bring_back(model: libsbml.Model, source: libsbml.Model, wanted: set[str]) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import libsbml
 
 from cascade import _sbml
+from cascade._elements import add_parameter, compute
 from cascade.errors import ValueSettingError
 from cascade.specs import Intervention, Model, Parameter
 from cascade.therapy import treat
@@ -101,7 +102,6 @@ def _without_starts(model: Model, rows: Sequence[Parameter]) -> Model:
 
 def _as_formula(flat: libsbml.Model, activity: str, factor: str) -> None:
     flat.removeInitialAssignment(activity)
-    flat.getParameter(activity).unsetValue()
     ends = [
         assignment
         for event in flat.getListOfEvents()
@@ -113,16 +113,9 @@ def _as_formula(flat: libsbml.Model, activity: str, factor: str) -> None:
         window = _WINDOW + activity.removeprefix(_ACTIVITY)
         while flat.getElementBySId(window) is not None:
             window += "_"
-        parameter = flat.createParameter()
-        parameter.setId(window)
-        parameter.setName(f"window of {activity}")
-        parameter.setUnits("dimensionless")
-        parameter.setConstant(False)
-        parameter.setValue(1.0)
+        add_parameter(flat, window, "dimensionless", 1.0, title=f"window of {activity}", constant=False)
         for assignment in ends:
             assignment.setVariable(window)
             assignment.setMath(libsbml.parseL3Formula("0 dimensionless"))
         formula = f"1 dimensionless + {window} * ({factor} - 1 dimensionless)"
-    rule = flat.createAssignmentRule()
-    rule.setVariable(activity)
-    rule.setMath(libsbml.parseL3Formula(formula))
+    compute(flat, activity, formula)
