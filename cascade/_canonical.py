@@ -80,6 +80,18 @@ def symbol_table(flat: str) -> Mapping[str, Symbol]:
     return MappingProxyType(found)
 
 
+@lru_cache(maxsize=16)
+def read_symbols(flat: str) -> frozenset[str]:
+    """Return the symbols that a formula of a flat model reads: a constant that none reads changes nothing."""
+    model = read_document(flat, "flat model").getModel()
+    holders = [*model.getListOfRules(), *model.getListOfInitialAssignments()]
+    holders += [reaction.getKineticLaw() for reaction in model.getListOfReactions()]
+    for event in model.getListOfEvents():
+        holders += [event.getTrigger(), event.getDelay(), event.getPriority(), *event.getListOfEventAssignments()]
+    formulas = [holder.getMath() for holder in holders if holder is not None and holder.isSetMath()]
+    return frozenset[str]().union(*map(symbols, formulas))
+
+
 def _symbol(element: libsbml.SBase, kind: Kind, roles: Mapping[str, Role], unit: str) -> Symbol:
     amount = kind == "species" and element.getHasOnlySubstanceUnits()
     return Symbol(

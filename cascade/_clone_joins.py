@@ -2,7 +2,8 @@
 
 Every clone is an instance of the module `clone` with blood and cells in organs of its own; it arises by mutation
 from the births of its parent. What a clone has of its own are the constants of that module. The signals of the
-tissue are shared: a genotype that is a state of `drivers`, `emt`, ... cannot differ between clones of one model.
+tissue are shared; what a genotype does to those of a cell reaches a clone through its constants
+(`cascade.clone_genotypes`).
 """
 
 from __future__ import annotations
@@ -123,7 +124,8 @@ def _load(composition: Composition, sets: Mapping[str, tuple[str, ...]]) -> Comp
 
 
 def _with_index(composition: Composition, tree: Phylogeny, own: tuple[str, ...], mixed: tuple[str, ...]) -> Composition:
-    taken = {name for name in without_subclones(composition).instances if name != FOUNDER} | set(composition.index)
+    taken = {name for name in without_subclones(composition).instances if name != FOUNDER}
+    taken |= composition.index.keys() | composition.groups.keys()
     pooled = tuple(clone.name for clone in tree.clones[1:] if clone.name not in own)
     for name in (*pooled, *own):
         if name in taken or name in (FOUNDER, MIXED):
@@ -162,18 +164,18 @@ def _values(composition: Composition, tree: Phylogeny) -> dict[str, Parameter]:
         name, values = instance_of(tree, clone.name), tree.values_of(clone.name)
         own = {key: values[key] for key in ("f_mutation", "init_n_epithelial_stem") if key in clone.values}
         for key in sorted(said | set(_ALWAYS)):
-            own[key] = values.get(key, _usual(composition, key, table[key]))
+            own[key] = values.get(key, usual(composition, key))
         for key, value in own.items():
             found[f"{name}.{key}"] = _row(table[key], f"{name}.{key}", value, clone.prevalence)
     return found
 
 
-def _usual(composition: Composition, key: str, row: Parameter) -> float:
+def usual(composition: Composition, key: str) -> float:
     """Return a constant of the founder as the composition has it."""
     for name, rows in ((f"{FOUNDER}.{key}", composition.overrides), (f"clones.{key}", composition.group_values)):
         if name in rows:
             return rows[name].nominal
-    return row.nominal
+    return next(row.nominal for row in composition.instances[FOUNDER].parameters if row.id == key)
 
 
 def _row(row: Parameter, name: str, value: float, prevalence: float | None) -> Parameter:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ import numpy as np
 
 from cascade.distributions import Marginal
 from cascade.errors import AnalysisError, unknown_name
+from cascade.stage import STAGES, needs_nodes, stage_chances, stages_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -61,6 +63,14 @@ class Moment:
         return float(-np.log(max(ratio, 1e-300)) / self.length) if self.length else ratio
 
 
+def reasons_told(outcomes: xr.Dataset) -> str:
+    """Return in words why patients have no answer, with their numbers; "" if the outcomes do not say."""
+    if "reason" not in outcomes:
+        return ""
+    found = Counter(str(each) for each in outcomes["reason"].values if each != "ok")
+    return "; ".join(f"{count} patients: {reason}" for reason, count in found.most_common(3))
+
+
 def moments(outcomes: xr.Dataset, marginals: Sequence[Marginal], cohort: xr.Dataset | None) -> list[Moment]:
     """Return the moments of marginals.
 
@@ -108,6 +118,24 @@ def _share(outcomes: xr.Dataset, marginal: Marginal, cohort: xr.Dataset | None) 
     bounded = np.isfinite(marginal.lower) or np.isfinite(marginal.upper)
     held = (found >= marginal.lower) & (found < marginal.upper) if bounded else found > 0
     return _plain(marginal, np.where(np.isfinite(found), held, np.nan), np.ones(len(found)))
+
+
+def _stage(outcomes: xr.Dataset, marginal: Marginal, cohort: xr.Dataset | None) -> Moment:
+    where = f"cascade.stage, for the marginal {marginal.name!r}"
+    whole = sorted({place for name in marginal.among or STAGES for place in stages_of(name, where)})
+    part = [place for place in stages_of(marginal.of, where) if place in whole]
+    nodes = needs_nodes(part) or needs_nodes(whole)
+    if nodes and "p_node" not in outcomes:
+        raise AnalysisError(
+            f"marginal {marginal.name!r} needs the lymph nodes of the patients (p_node), which the outcomes do not"
+            " have; follow them in a composition with regional nodes, such as 'breast'"
+        )
+    if "h_before" not in outcomes:
+        raise AnalysisError(f"marginal {marginal.name!r} needs hazards; give the outcomes of follow_cohort()")
+    size = _variable(outcomes, replace(marginal, of="diameter_mm", kind="mean"), cohort)
+    node = outcomes["p_node"].values if nodes else np.zeros(len(size))
+    chances = stage_chances(size, node, -np.expm1(-outcomes["h_before"].values))
+    return _plain(marginal, chances[:, part].sum(axis=1), chances[:, whole].sum(axis=1))
 
 
 def _after(outcomes: xr.Dataset, marginal: Marginal, year: float) -> Numbers:
@@ -188,6 +216,7 @@ def _first_site(outcomes: xr.Dataset, marginal: Marginal, cohort: xr.Dataset | N
 _MADE = {
     "mean": _mean,
     "share": _share,
+    "stage": _stage,
     "hazard": _hazard,
     "free": _free,
     "at_diagnosis": _at_diagnosis,

@@ -114,6 +114,28 @@ def log_rank(control: Followed, arm: Followed) -> float:
     return math.nan if spread == 0 else float(2 * norm.sf(abs(score.sum()) / spread))
 
 
+def proportional(control: Followed, arm: Followed, log_ratio: float) -> float:
+    """Return p that the hazard ratio does not change with the rank of the events (Grambsch and Therneau 1994).
+
+    The score test of the slope; NaN without a ratio, and for patients who have weights or are in both arms.
+    """
+    from scipy.stats import chi2
+
+    if not math.isfinite(log_ratio) or robust(control, arm):
+        return math.nan
+    time, event, group, _, _ = joined(control, arm)
+    when, of_arm = time[event], group[event]
+    risks = [rows.size - np.searchsorted(np.sort(rows.time), when, side="left") for rows in (control, arm)]
+    share = risks[1] * math.exp(log_ratio) / (risks[0] + risks[1] * math.exp(log_ratio))
+    spread = share * (1 - share)
+    rank = np.argsort(np.argsort(when, kind="stable")).astype(float)
+    if not spread.sum() > 0:
+        return math.nan
+    rank -= (spread * rank).sum() / spread.sum()
+    known = (spread * rank**2).sum()
+    return float(chi2.sf((rank * (of_arm - share)).sum() ** 2 / known, 1)) if known > 0 else math.nan
+
+
 def _score(time: Numbers, event: NDArray[np.bool_], group: Numbers, weight: Numbers) -> Numbers:
     """Return what every patient contributes to the score of Cox at equal hazards (Lin and Wei 1989)."""
     times, place = np.unique(time[event], return_inverse=True)

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cascade._dependence import copula, excluding_groups
 from cascade._patients import numbered
 from cascade.distributions import Distribution
-from cascade.errors import AnalysisError, unknown_name
+from cascade.errors import AnalysisError
 from cascade.genotypes import Plan, combine, plan_genotypes
-from cascade.sensitivity.correlation import score_correlation
 from cascade.sensitivity.priors import from_quantile, uncertain
 from cascade.specs import Model, Parameter
 
@@ -85,14 +85,15 @@ def traits_of(
         constants.pop(POTENTIAL, None)
         constants |= _of_potential(*potential)
     for name, distribution in distributions.items():
-        constants[model.parameter(name).id] = _checked(name, distribution).quantile
+        row = model.parameter(name)
+        constants[row.id] = _checked(name, distribution, row.unit).quantile
     kept = {name: (_checked(name, each).quantile, each.unit) for name, each in measures.items()}
     if diameter is not None:
         constants.pop(_SURGERY, None)
-        kept[DIAMETER] = (_checked(DIAMETER, diameter).quantile, "mm")
+        kept[DIAMETER] = (_checked(DIAMETER, diameter, "mm").quantile, "mm")
         model.parameter(_SURGERY)
     plan = plan_genotypes(model) if genotypes else None
-    groups = _groups(plan, genotypes) if plan else []
+    groups = excluding_groups(plan, genotypes) if plan else []
     single = [group[0] for group in groups if len(group) == 1]
     columns = sorted([*constants, *kept, *single])
     double = {name for name in columns if columns.count(name) > 1}
@@ -103,7 +104,7 @@ def traits_of(
         correlations = {
             pair: value for pair, value in correlations.items() if {model.ids.get(n, n) for n in pair} <= known
         }
-    involved, cholesky = _copula(model, columns, correlations, genotypes, single)
+    involved, cholesky = copula(model, columns, correlations, genotypes, single)
     missing = combine_missing(plan, genotypes)
     return Traits(
         model=model, constants=constants, measures=kept, groups=groups, shares=genotypes, involved=involved,
@@ -121,10 +122,15 @@ def _scaled(row: Parameter, factor: float, at: Numbers) -> Numbers:
     return factor * from_quantile(row, at)
 
 
-def _checked(name: str, distribution: Distribution) -> Distribution:
+def _checked(name: str, distribution: Distribution, unit: str = "") -> Distribution:
+    """Return a distribution; one that is said to be in another unit than its number is refused, not converted."""
     if not isinstance(distribution, Distribution):
         raise AnalysisError(
             f"the distribution of {name!r} is {distribution!r}; give a cascade.distributions.Distribution"
+        )
+    if unit and distribution.unit not in (unit, "dimensionless"):
+        raise AnalysisError(
+            f"the distribution of {name!r} is in {distribution.unit}, and the number in {unit}; give it in {unit}"
         )
     return distribution
 
@@ -158,58 +164,6 @@ def _chosen(model: Model, parameters: Iterable[str] | None) -> tuple[Parameter, 
             )
         wanted |= found
     return tuple(row for row in rows if row.id in wanted)
-
-
-def _groups(plan: Plan, genotypes: Mapping[str, float]) -> list[tuple[str, ...]]:
-    """Return the genotypes in groups of those that exclude each other.
-
-    Raises
-    ------
-    AnalysisError
-        If more than all patients would have one of a group.
-    """
-    for name in genotypes:
-        if name not in plan.table:
-            raise unknown_name("genotype", name, plan.table, "genotypes.tsv")
-    left = [name for name in plan.table if name in genotypes]
-    groups: list[tuple[str, ...]] = []
-    while left:
-        group = [left.pop(0)]
-        for one in group:
-            bound = [n for n in left if n in plan.table[one].excludes or one in plan.table[n].excludes]
-            group += bound
-            left = [n for n in left if n not in bound]
-        total = sum(genotypes[name] for name in group)
-        if total > 1 + 1e-9:
-            raise AnalysisError(
-                f"the genotypes {', '.join(group)} exclude each other, and {total:g} of the patients would have one of"
-                " them; lower their frequencies to 1 in all"
-            )
-        groups.append(tuple(sorted(group)))
-    return groups
-
-
-def _copula(
-    model: Model,
-    columns: list[str],
-    correlations: Mapping[tuple[str, str], float],
-    genotypes: Mapping[str, float],
-    single: Sequence[str],
-) -> tuple[list[str], Numbers]:
-    """Return the columns that are correlated and the Cholesky factor of their normal scores."""
-    if not correlations:
-        return [], np.eye(0)
-    named: dict[tuple[str, str], float] = {}
-    for pair, value in correlations.items():
-        if not isinstance(pair, tuple) or len(pair) != 2:
-            raise AnalysisError(f"correlation of {pair!r}: give a pair of two names")
-        for name in pair:
-            if name in genotypes and name not in single:
-                raise AnalysisError(f"genotype {name!r} excludes another of the cohort, so it cannot be correlated too")
-        first, second = (model.ids.get(name, name) for name in pair)
-        named[first, second] = value
-    places, matrix = score_correlation(columns, named)
-    return [columns[place] for place in places], np.linalg.cholesky(matrix)
 
 
 def draw(traits: Traits, seed: int, first: int, count: int) -> xr.Dataset:

@@ -154,10 +154,27 @@ def least_false_ratio(
         return float("nan")
 
     def score(log_ratio: float) -> float:
-        share = left[1] * np.exp(log_ratio) / (left[0] + left[1] * np.exp(log_ratio))
+        arm_left = left[1] * np.exp(log_ratio)
+        whole = left[0] + arm_left
+        share = np.divide(arm_left, whole, out=np.zeros_like(whole), where=whole > 0)
         return float((events[1] - (events[0] + events[1]) * share).sum())
 
     return float(np.exp(brentq(score, -30.0, 30.0, xtol=1e-12)))
+
+
+def ratio_by_half(
+    control: Numbers, arm: Numbers, observed: Numbers, allocation: float = 0.5
+) -> tuple[int, float, float]:
+    """Return where half of the expected events have been seen, and the ratio of `least_false_ratio` before and after.
+
+    The place is that of the month that ends the first half; ratios are NaN where an arm has no event.
+    """
+    falls = -np.diff(control) * (1 - allocation) - np.diff(arm) * allocation
+    seen = np.cumsum(falls * observed)
+    half = int(np.clip(np.searchsorted(seen, seen[-1] / 2) + 1, 1, control.size - 1))
+    parts = (slice(0, half + 1), slice(0, half)), (slice(half, None), slice(half, None))
+    early, late = (least_false_ratio(control[s], arm[s], observed[i], allocation) for s, i in parts)
+    return half, early, late
 
 
 def population_hazard(share: Numbers, month: Numbers) -> Numbers:

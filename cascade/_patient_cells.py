@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,11 +18,11 @@ from cascade.specs import Issue
 MAX_COLUMNS = 10_000
 """More columns than any table of patients has."""
 
-MISSING = ("", "na", "n/a", "nan", "null", "missing", "unknown")
+MISSING = ("", ".", "na", "n/a", "nan", "null", "missing", "unknown")
 """Cells that hold nothing, in any case."""
 
 MOST_SHOWN = 100
-"""Findings that a message lists; the others are counted."""
+"""Findings at which reading ends: a table with more has one mistake in every line."""
 
 _INVISIBLE = dict.fromkeys(map(ord, "\u200b\u200c\u200d\ufeff")) | {0xA0: " ", 0x202F: " ", 0x2007: " "}
 _BROKEN = re.compile(r"#(?:N/A|REF!|VALUE!|DIV/0!|NAME\?|NUM!|NULL!|SPILL!|CALC!)$", re.IGNORECASE)
@@ -44,18 +45,19 @@ class Cells:
     issues: list[tuple[int, Issue]] = field(default_factory=list)
 
     def find(self, line: int, what: str, fix: str = "") -> None:
-        """Note an error; line 0 is the table as a whole."""
+        """Note an error; line 0 is the table as a whole. From `MOST_SHOWN` on, raise TableError with all."""
         where = f"{self.path.name}, line {line}" if line else self.path.name
         issue = Issue(severity="error", where=where, what=what, fix=fix)
         self.issues.append((line, issue))
+        if len(self.issues) >= MOST_SHOWN:
+            self.require_sound()
 
     def require_sound(self) -> None:
         """Raise TableError with every finding, if there is one."""
         if self.issues:
-            more = len(self.issues) - MOST_SHOWN
-            ordered = sorted(self.issues, key=lambda pair: pair[0])
-            texts = [str(issue) for _, issue in ordered[:MOST_SHOWN]]
-            raise TableError("\n".join([*texts, *([f"... and {more} more"] if more > 0 else [])]))
+            texts = [str(issue) for _, issue in sorted(self.issues, key=lambda pair: pair[0])]
+            ended = [f"... reading ended at {MOST_SHOWN} findings"] if len(texts) >= MOST_SHOWN else []
+            raise TableError("\n".join([*texts, *ended])) from None
 
 
 def read_cells(path: str | Path, what: str) -> Cells:
@@ -117,8 +119,9 @@ def _comments(stream: io.StringIO) -> tuple[int, int]:
 
 
 def _separator(path: Path, head: str) -> str:
-    if "\t" in head or path.suffix in (".tsv", ".tab", ".maf"):
-        return "\t"
+    """Return what separates cells: what the header has; of a header of one name, what the kind of the file says."""
+    if "\t" in head or not {",", ";"} & set(head):
+        return "," if "\t" not in head and path.suffix == ".csv" else "\t"
     return ";" if head.count(";") > head.count(",") else ","
 
 
@@ -144,6 +147,25 @@ def clean(cell: str) -> str:
 def is_missing(cell: str) -> bool:
     """Tell whether a cell holds nothing."""
     return cell.lower() in MISSING
+
+
+def patient_id(cell: str) -> str:
+    """Return the id of a patient, as the same text whatever way its accents are encoded.
+
+    Raises
+    ------
+    TableError
+        If there is none, or it is not what was once written.
+    """
+    require_unbroken(cell)
+    if is_missing(cell):
+        raise TableError("no id; give each patient one")
+    if not cell.isprintable():
+        raise TableError(f"{shown(cell)} has a line break or a character that cannot be seen; write the id without")
+    mantissa, mark, exponent = cell.upper().partition("E+")
+    if mark and exponent.isdigit() and re.fullmatch(r"\d+(\.\d+)?", mantissa, re.ASCII):
+        raise TableError(f"{shown(cell)} is a number that a spreadsheet has shortened; format the ids as text")
+    return unicodedata.normalize("NFC", cell)
 
 
 def is_date(cell: str) -> bool:
@@ -173,6 +195,8 @@ def number_of(cell: str) -> float:
         raise TableError(f"{shown(cell)} is a limit, not a number; write the number, or leave the cell empty")
     if is_date(cell):
         raise TableError(f"{shown(cell)} is a date; a spreadsheet may have made it of a number such as 3.4")
+    if cell.lower() in ("-", "--", "?", "none", "nd", "n.d."):
+        raise TableError(f"{shown(cell)} is not a number; leave the cell empty if the value is missing")
     return to_number(cell)
 
 

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 import numpy as np
 
-from cascade._patient_cells import RECEPTORS, Cells, is_missing, number_of, require_unbroken, shown, yes_or_no
-from cascade._tables import is_number
+from cascade._patient_cells import (
+    RECEPTORS,
+    Cells,
+    is_missing,
+    number_of,
+    patient_id,
+    require_unbroken,
+    shown,
+    yes_or_no,
+)
 from cascade._values import checked_values, flat_id
 from cascade.errors import CascadeError, TableError
 from cascade.expression import Activity, check_score
-from cascade.genotype_table import Genotype
+from cascade.genotype_table import Genotype, symbol_of
 from cascade.genotypes import Plan
 from cascade.specs import Model
 
@@ -43,6 +52,8 @@ MEASURES: Mapping[str, Measure] = {
 }
 """Measures that a table may have; others are named in `measures`."""
 
+_TAKEN = ("patient", "patient_id", "genotypes", "genotype", "has_genotype", "weight")
+
 EXPRESSION = "expression_"
 """What the columns of scores start with."""
 
@@ -59,6 +70,7 @@ class Row:
     scores: dict[str, float] = field(default_factory=dict)
     measures: dict[str, float] = field(default_factory=dict)
     weight: float | None = None
+    from_mutations: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +82,27 @@ class Known:
     activities: Mapping[str, Sequence[Activity]]
     lacking: Mapping[str, tuple[str, ...]]
     measures: Mapping[str, Measure]
+
+
+def extra_measures(names: Sequence[str], model: Model, plan: Plan) -> dict[str, Measure]:
+    """Return further measures by name.
+
+    Raises
+    ------
+    TableError
+        If a name means something else in a table or in the cohort, or cannot be written to a file.
+    """
+    if isinstance(names, str):
+        names = (names,)
+    if not isinstance(names, Sequence):
+        raise TableError(f"measures is {names!r}; give the names of columns")
+    for name in names:
+        if not isinstance(name, str) or not name.strip() or not name.isprintable() or "/" in name:
+            raise TableError(f"measures: {name!r} cannot be the name of a variable; rename the column, without /")
+        taken = name.lower() in (*_TAKEN, *RECEPTORS) or _genotype_id(name) in plan.table
+        if taken or name in model.ids or name in plan.symbols or name.lower().startswith(EXPRESSION):
+            raise TableError(f"measures: {name!r} means something else in a table of patients; rename the column")
+    return {name.strip(): Measure(name=name.strip(), unit="dimensionless") for name in names}
 
 
 def read_rows(cells: Cells, known: Known) -> list[Row]:
@@ -92,11 +125,11 @@ def read_rows(cells: Cells, known: Known) -> list[Row]:
                 _put(row, kind, name, text, known)
             except CascadeError as error:
                 cells.find(line, f"column {shown(title)}: {error}")
-        if row.patient and row.patient.lower() in seen:
-            first, other = seen[row.patient.lower()]
+        if row.patient and row.patient.casefold() in seen:
+            first, other = seen[row.patient.casefold()]
             what = "stands twice" if other == row.patient else f"differs from {other!r} only in case"
             cells.find(line, f"patient {row.patient!r} {what}, first in line {first}", "give each patient one line")
-        seen.setdefault(row.patient.lower(), (line, row.patient))
+        seen.setdefault(row.patient.casefold(), (line, row.patient))
         rows.append(row)
     _check_weights(cells, rows)
     return rows
@@ -116,16 +149,17 @@ def _check_weights(cells: Cells, rows: Sequence[Row]) -> None:
 def _columns(cells: Cells, known: Known) -> list[tuple[str, str]]:
     """Return the kind and the name of each column."""
     found: list[tuple[str, str]] = []
-    flats: dict[str, str] = {}
+    flats: dict[tuple[str, str], str] = {}
     for title in cells.header:
         try:
             kind, name = _column(title, known)
         except CascadeError as error:
             cells.find(cells.head, str(error))
             kind, name = "wrong", title
-        if kind == "value" and name in flats:
-            cells.find(cells.head, f"columns {shown(flats[name])} and {shown(title)} are both {name!r}", "leave one")
-        flats[name] = title if kind == "value" else ""
+        if kind not in ("wrong", "genotypes") and (kind, name) in flats:
+            both = f"columns {shown(flats[kind, name])} and {shown(title)} are both {name!r}"
+            cells.find(cells.head, both, "leave one")
+        flats[kind, name] = title
         found.append((kind, name))
     if not any(kind == "patient" for kind, _ in found):
         cells.find(cells.head, "no column 'patient'", "name the column of the patients' ids so")
@@ -144,8 +178,8 @@ def _column(title: str, known: Known) -> tuple[str, str]:
         return "receptor", name
     if name in known.measures or title in known.measures:
         return "measure", title if title in known.measures else name
-    if name in known.plan.table:
-        return "genotype", name
+    if _genotype_id(title) in known.plan.table:
+        return "genotype", _genotype_id(title)
     if name.startswith(EXPRESSION):
         check_score(name.removeprefix(EXPRESSION), 0.0, known.activities)
         return "score", name.removeprefix(EXPRESSION)
@@ -165,7 +199,7 @@ def _column(title: str, known: Known) -> tuple[str, str]:
 def _put(row: Row, kind: str, name: str, text: str, known: Known) -> None:
     """Take a cell into the row of its patient."""
     if kind == "patient":
-        row.patient = _patient(text)
+        row.patient = patient_id(text)
     elif kind == "wrong" or is_missing(text):
         return
     elif kind == "genotypes":
@@ -185,42 +219,32 @@ def _put(row: Row, kind: str, name: str, text: str, known: Known) -> None:
         row.values[name] = _value(number_of(text), name, known)
 
 
-def _patient(text: str) -> str:
-    require_unbroken(text)
-    if is_missing(text):
-        raise TableError("no id; give each patient one")
-    if "\n" in text or "\r" in text:
-        raise TableError(f"{shown(text)} has a line break")
-    mantissa, mark, exponent = text.upper().partition("E+")
-    if mark and exponent.isdigit() and is_number(_float(mantissa)):
-        raise TableError(f"{shown(text)} is a number that a spreadsheet has shortened; format the ids as text")
-    return text
-
-
-def _float(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
 def _genotypes(text: str, known: Known) -> list[str]:
     require_unbroken(text)
-    if text.lower() in ("none", "wild type", "wild_type"):
+    if _genotype_id(text) in ("none", "wild_type", "wildtype", "wt"):
         return []
-    names = [part.strip().lower().replace(" ", "_") for part in text.replace("|", ";").split(";") if part.strip()]
+    names = [_genotype_id(part) for part in text.replace("|", ";").split(";") if part.strip()]
     wrong = [name for name in names if name not in known.plan.table]
     if wrong:
         raise TableError("; ".join(_closest(name, known.plan.table) for name in wrong))
     return names
 
 
+def _genotype_id(text: str) -> str:
+    """Return the id of a genotype as people write it: `TP53 loss`, `KRAS p.G12D`."""
+    return re.sub(r"[\s_-]+", "_", text.strip().lower().replace(" p.", " "))
+
+
 def _closest(name: str, table: Mapping[str, Genotype]) -> str:
     """Tell that a genotype is unknown, with the closest and with those of its gene."""
     close = get_close_matches(name, table, n=3, cutoff=0.6)
-    gene = name.partition("_")[0].upper()
+    gene = symbol_of(name.partition("_")[0])
     close += [each.id for each in table.values() if gene in each.genes and each.id not in close]
     hint = "did you mean " + " or ".join(map(repr, close)) + "?" if close else "see genotypes.tsv, or read_mutations()"
+    if re.search(r"[,/+]", name):
+        hint = f"separate genotypes by ; ({hint})"
+    elif name in ("_", "?", "n.d."):
+        hint = "leave the cell empty if nothing is known, write none for the wild type"
     return f"no genotype {shown(name)}; {hint}"
 
 

@@ -49,7 +49,12 @@ class Plan:
         if self.power is not None and not (is_number(self.power) and 0 < self.power < 1):
             raise AnalysisError(f"power is {self.power!r}; give a number above 0 and below 1, or None")
         looks_of(self.looks)
-        assert self.conduct
+        # every number is checked before a run is spent on it
+        assert self.conduct and self.limits.size
+        if self.paired and len(self.looks) > 1:
+            raise AnalysisError("looks need randomized patients; do not pair them")
+        if self.n is not None and not self.paired:
+            _numbered(self.n, self.allocation)
 
     @property
     def conduct(self) -> Conduct:
@@ -119,13 +124,20 @@ def _patients(control: Hazards, plan: Plan) -> tuple[Any, Any, Any, Any, Any]:
 
 def _arms(count: int, plan: Plan) -> NDArray[np.int64]:
     """Return the arm of every patient: the numbers as planned, the order by chance."""
-    edges = np.round(np.cumsum(plan.allocation) * count).astype(int)
-    arm = np.searchsorted(edges, np.arange(count), side="right")
-    smallest = np.bincount(arm, minlength=len(plan.allocation)).min()
-    if smallest < 2 and not plan.paired:
-        raise AnalysisError(f"{count} patients leave an arm with {smallest}; every arm needs two at least")
-    found: NDArray[np.int64] = plan.rng(2).permutation(arm)
+    if plan.paired:
+        return np.zeros(count, dtype=np.int64)
+    found: NDArray[np.int64] = plan.rng(2).permutation(_numbered(count, plan.allocation))
     return found
+
+
+def _numbered(count: int, allocation: tuple[float, ...]) -> NDArray[np.int64]:
+    """Return the arm of every patient in the order of the arms."""
+    edges = np.round(np.cumsum(allocation) * count).astype(int)
+    arm = np.searchsorted(edges, np.arange(count), side="right")
+    smallest = np.bincount(arm, minlength=len(allocation)).min()
+    if smallest < 2:
+        raise AnalysisError(f"{count} patients leave an arm with {smallest}; every arm needs two at least")
+    return arm
 
 
 def _fates(hazards: Hazards, who: Any, fate: Any, luck: Any, end: Any, why: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cascade._enroll import Conduct, choose, first_events
-from cascade._hazards import Hazards, least_false_ratio
+from cascade._hazards import Hazards, least_false_ratio, ratio_by_half
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,6 +70,13 @@ def expected_ratio(pair: tuple[Hazards, Hazards], conduct: Conduct, allocation: 
     """Return the hazard ratio that Cox's model converges to in this trial."""
     control, arm = mean_survival(pair)
     return least_false_ratio(control, arm, _seen(pair, conduct), allocation)
+
+
+def ratios_by_half(pair: tuple[Hazards, Hazards], conduct: Conduct, allocation: float) -> tuple[float, float, float]:
+    """Return the month by which half of the events are expected, and the hazard ratio until then and after it."""
+    control, arm = mean_survival(pair)
+    half, early, late = ratio_by_half(control, arm, _seen(pair, conduct), allocation)
+    return float(pair[0].month[half]), early, late
 
 
 def mean_survival(pair: tuple[Hazards, Hazards]) -> tuple[Numbers, Numbers]:

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cascade._compared import compared
 from cascade._followed import MONTHS_PER_YEAR, followed, provenance
 from cascade._hazards import Hazards, population_hazard
 from cascade._randomize import Plan
-from cascade._replicates import event_share, expected_ratio, log_rank, mean_survival
+from cascade._replicates import event_share, expected_ratio, log_rank, mean_survival, ratios_by_half
 from cascade._survival_words import describe as describe_survival
 from cascade._survival_words import needed_to_treat
 from cascade._trial_verdict import verdict
 from cascade.errors import AnalysisError, unknown_name
-from cascade.survival import YEARS, compared, kaplan_meier
-from cascade.trial_size import Design, power_row, schoenfeld_events, size_of
+from cascade.survival import YEARS, kaplan_meier
+from cascade.trial_size import Design, power_row, size_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -57,7 +58,9 @@ def courses(trial: xr.Dataset, enrolled: Enrolled) -> xr.Dataset:
 def _course_of_ratio(exact: Any, month: Any) -> Any:
     """Return the ratio of the hazards of the populations in every month, without chance."""
     hazard = np.stack([population_hazard(each, month) for each in exact])
-    return np.divide(hazard[1:], hazard[0], out=np.full_like(hazard[1:], math.nan), where=hazard[0] > 0)
+    return np.divide(
+        hazard[1:], hazard[0], out=np.full_like(hazard[1:], math.nan), where=(hazard[0] > 0) & np.isfinite(hazard[0])
+    )
 
 
 def compare(trial: xr.Dataset, enrolled: Enrolled, plan: Plan) -> xr.Dataset:
@@ -107,8 +110,11 @@ def _exact(enrolled: Enrolled, control: str, label: str, years: Any, plan: Plan,
     month = pair[0].month
     free = [np.interp(np.asarray(years) * MONTHS_PER_YEAR, month, each) for each in mean_survival(pair)]
     reduction = free[1] - free[0]
+    share = _design(enrolled, plan, place).allocation
+    halves = ratios_by_half(pair, plan.conduct, share)
     return {
-        "hazard_ratio_exact": expected_ratio(pair, plan.conduct, _design(enrolled, plan, place).allocation),
+        "hazard_ratio_exact": expected_ratio(pair, plan.conduct, share),
+        **dict(zip(("half_month", "hazard_ratio_early", "hazard_ratio_late"), halves, strict=True)),
         "risk_reduction_exact": ("year", reduction),
         "nnt_exact": ("year", needed_to_treat(reduction, reduction, reduction)[0]),
     }
@@ -129,9 +135,7 @@ def _sizes(trial: xr.Dataset, enrolled: Enrolled, plan: Plan, place: int) -> xr.
         {
             "n_needed": need["n"],
             "n_needed_schoenfeld": need["n_schoenfeld"],
-            "events_needed": schoenfeld_events(
-                design.ratio, power=plan.power, alpha=plan.alpha, allocation=design.allocation
-            ),
+            "events_needed": need["events_schoenfeld"],
             "n_reason": need["reason"],
             "power": here["power"],
             "power_lower": here["power_lower"],
@@ -233,7 +237,9 @@ def describe(found: xr.Dataset, outcomes: xr.Dataset, enrolled: Enrolled, plan: 
         "cohort": int(control.known.size),
         "missing": control.missing,
         "missing_reasons": json.dumps(_reasons(outcomes, control)),
+        "metastatic": _metastatic(found, control, plan),
         "metastatic_share": float(1 - control.weight.sum() / control.whole[control.known].sum()),
+        "effective_patients": float(control.weight.sum() ** 2 / (control.weight**2).sum()),
         "months": plan.months,
         "accrual_months": plan.accrual,
         "dropout": plan.dropout,
@@ -247,6 +253,13 @@ def describe(found: xr.Dataset, outcomes: xr.Dataset, enrolled: Enrolled, plan: 
     }
     found.attrs["verdict"] = "\n".join(verdict(found))
     return found
+
+
+def _metastatic(found: xr.Dataset, control: Hazards, plan: Plan) -> float:
+    """Return how many patients of the cohort are metastatic at diagnosis: as drawn, or as expected if n were drawn."""
+    if plan.n is None:
+        return float(((control.whole > 0) & control.known).sum() - found.sizes["patient"])
+    return float(-np.expm1(-control.before[control.known]).sum())
 
 
 def _reasons(outcomes: xr.Dataset, control: Hazards) -> dict[str, int]:

@@ -74,6 +74,21 @@ def checked_values(
     return tuple(names), arrays
 
 
+def own_values(model: Model, symbols: Mapping[str, Symbol], values: Mapping[str, Any] | None) -> dict[str, float]:
+    """Return the values of one patient by flat id.
+
+    Raises
+    ------
+    ValueSettingError
+        If they are no mapping of names to single numbers that the model can take.
+    """
+    names, arrays = checked_values(model, symbols, {} if values is None else values)
+    several = next((name for name, array in zip(names, arrays, strict=True) if array.ndim), "")
+    if several:
+        raise ValueSettingError(f"value of {several!r} is an array; give one number, that of one patient")
+    return {name: float(array) for name, array in zip(names, arrays, strict=True)}
+
+
 def _check_settable(name: str, symbol: Symbol) -> None:
     where = f"{name!r}" if name == symbol.id else f"{name!r} ({symbol.id!r})"
     if symbol.role == "computed":

@@ -77,9 +77,17 @@ class Noise:
 
 COUNTED = {
     name: Noise(kind="poisson" if name == "ctc_per_tube" else "bernoulli")
-    for name in ("ctc_per_tube", "p_ctc", "p_dtc")
+    for name in ("ctc_per_tube", "p_ctc", "p_dtc", "p_node")
 }
 """Expected values that no test reads: what is read is a count, or a yes or no. Of these the noise has no number."""
+
+
+ASSAY = Noise(kind="log-normal", size=0.2)
+"""How scores of the tissue are read: within 20 %, assumed, as regulators accept it of ligand-binding assays (FDA,
+Bioanalytical Method Validation, 2018). Read exactly, scores that differ by a few per cent between patients would tell
+more than any assay can."""
+
+_EXACT = ("diameter_mm", "vaf_ctdna")
 
 
 def measure_biomarkers(
@@ -103,8 +111,9 @@ def measure_biomarkers(
         By default all measures and genotypes of the cohort and all biomarkers and scores of the outcomes. Constants of
         the model are no biomarkers unless they are named.
     noise : mapping of str to Noise, optional
-        How the test of a feature reads. By default the count of cells in a tube is Poisson and the finding in the
-        marrow a yes or no; everything else is read exactly. `None` reads the expected value itself.
+        How the test of a feature reads. By default the count of cells in a tube is Poisson, the findings in marrow and
+        lymph nodes are a yes or no, and scores of the tissue are read within 20 % (`ASSAY`); diameter, share of tumor
+        DNA and all that the cohort has are read exactly. `None` reads the expected value itself.
     seed : int
         The reading of a patient depends on the seed, the feature and the patient's id alone.
 
@@ -132,7 +141,8 @@ def measure_biomarkers(
     for name in names:
         if name not in known:
             raise unknown_name("biomarker", name, known, "the cohort and the outcomes")
-    readings: dict[str, Noise | None] = {**COUNTED, **(noise or {})}
+    scores = [n for n, (_, each) in known.items() if each.attrs.get("role") == "mark" and n not in _EXACT]
+    readings: dict[str, Noise | None] = {**dict.fromkeys(scores, ASSAY), **COUNTED, **(noise or {})}
     for name in noise or {}:
         if name not in known:
             raise unknown_name("biomarker", name, known, "the cohort and the outcomes")

@@ -223,6 +223,10 @@ class CtdnaPanel:
         _refuse(self, "recovery", 0, 1, above=True)
         for name in ("error", "hematopoiesis"):
             _refuse(self, name, 0, 1)
+        if self.error == 1:
+            raise AnalysisError(
+                "CtdnaPanel: error is 1, so that every molecule is read as mutated; give a number below 1"
+            )
 
     def molecules(self, body: Body) -> Numbers:
         """Return the molecules read over all mutations, a whole number."""

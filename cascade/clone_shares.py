@@ -148,10 +148,12 @@ def _wanted(tree: Phylogeny) -> dict[str, float]:
         raise TableError(
             f"{tree.where}: the prevalences leave the founder {tree.founder.name!r} no cells; leave it a small share"
         )
-    if given is not None and len(wanted) == len(tree.clones) - 1 and abs(given - rest) > 1e-3:
+    if given is not None and abs(given - rest) > 1e-3:
+        known = len(wanted) == len(tree.clones) - 1
         raise TableError(
             f"{tree.where}: the prevalences add up to {given + 1 - rest:.4g}, not to 1; leave that of the founder"
             f" {tree.founder.name!r} empty, and it has the rest"
+            f"{'' if known else ', or give those of the other clones too'}"
         )
     return wanted
 
@@ -229,13 +231,24 @@ def _at_diagnosis(model: Any, tree: Phylogeny, n_cells: float | None, days: floa
     return _Diagnosis(growth, {name: value / sum(cells.values()) for name, value in cells.items()})
 
 
-def _until(model: Any, n_cells: float | None, days: float, record: list[str]) -> tuple[xr.Dataset, int]:
+def at_diagnosis(model: Any, record: list[str], values: Mapping[str, float]) -> list[float]:
+    """Return variables of a tumor at the size at which it is operated, with values of its own."""
+    run, row = _until(model, None, _DAYS, record, values)
+    return [float(run[flat][row]) for flat in record]
+
+
+def _until(
+    model: Any, n_cells: float | None, days: float, record: list[str], values: Mapping[str, float] | None = None
+) -> tuple[xr.Dataset, int]:
     """Simulate, and return the last row before diagnosis."""
     aim = model.parameter("primary_tumor.n_surgery").nominal if n_cells is None else n_cells
     if not (is_number(aim) and aim > 1):
         raise AnalysisError(f"n_cells is {n_cells!r}; give the cells of the tumor at diagnosis, a number above 1")
     record = [*record, "primary_tumor__n_tumor", "primary_tumor__k_gompertz"]
-    run = simulate(model, days=days, points=int(days / 2) + 1, values={"primary_tumor.f_surgery": 0.0}, record=record)
+    values = {"primary_tumor__f_surgery": 0.0, **(values or {})}
+    run = simulate(model, days=days, points=int(days / 2) + 1, values=values, record=record)
+    if str(run["status"].item()) != "ok":
+        raise AnalysisError(f"the tumor of {model.name!r} cannot be simulated: {run['status'].item()}")
     reached = np.flatnonzero(run["primary_tumor__n_tumor"].values >= aim)
     if not reached.size:
         raise AnalysisError(

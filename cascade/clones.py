@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cascade._clone_joins import joined_clones, require_as_loaded
 from cascade._tables import is_number
+from cascade.clone_genotypes import with_genotyped_clones
 from cascade.clone_shares import mutation_probabilities
 from cascade.errors import ValueSettingError
 from cascade.phylogeny import Phylogeny, phylogeny_of
@@ -34,7 +35,9 @@ def with_clones(
         See `cascade.read_phylogeny`. The founder becomes the instance `clone_1`, the others keep their names. What a
         row does not say is as in the parent; the mutation probability is the composition's (1e-5 per division; 5e-8
         for a clone with lesions of its own). Where it gives the prevalence at diagnosis, the mutation probability
-        follows from it (`cascade.mutation_probabilities`, which simulates the tumor once or a few times).
+        follows from it (`cascade.mutation_probabilities`, which simulates the tumor once or a few times). Genotypes
+        act on growth, EMT, clusters and stemness of a clone as in a tumor of that genotype at diagnosis (simulated
+        once for each); its metastases grow as those of the founder, and a warning says what the clones share.
     polyclonal : float
         Share of the clusters that take their cells from all clones, in proportion to the cells that walk in
         clusters; 0 by default. Such clusters are a lineage of their own, whose cells found with the mean potential
@@ -64,6 +67,7 @@ def with_clones(
     tree = phylogeny_of(phylogeny)
     if not (is_number(polyclonal) and 0 <= polyclonal <= 1):
         raise ValueSettingError(f"polyclonal is {polyclonal!r}; give a share of the clusters from 0 to 1")
-    if any(clone.prevalence is not None and clone.parent for clone in tree.clones):
+    tree = with_genotyped_clones(composition, tree)
+    if any(clone.prevalence is not None for clone in tree.clones):
         tree = mutation_probabilities(composition, tree)
     return joined_clones(composition, tree, polyclonal)

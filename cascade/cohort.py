@@ -130,6 +130,8 @@ def sample_cohort(
         genotypes=_shares(_either(genotypes, chosen and chosen.genotypes, {})),
         measures=_either(measures, chosen and chosen.measures, {}),
     )
+    if filter is not None and not isinstance(filter, Mapping):
+        raise AnalysisError("filter is a mapping of the reason of a refusal to a function; give {'too old': function}")
     tests = _tests(chosen.limits if chosen else ()) | dict(filter or {})
     found, drawn, refused = _accepted(traits, n, seed, first, tests)
     found.attrs = {
@@ -212,11 +214,20 @@ def _accepted(
     return found, drawn, dict(refused)
 
 
+def _tried(reason: str, test: Filter, block: xr.Dataset) -> NDArray[Any]:
+    if not callable(test):
+        raise AnalysisError(f"the filter {reason!r} is {test!r}; give a function of a Dataset of patients")
+    try:
+        return np.asarray(test(block))
+    except (KeyError, AttributeError) as error:
+        raise AnalysisError(f"the filter {reason!r} asks for what the patients do not have: {error}") from error
+
+
 def _reasons(block: xr.Dataset, tests: Mapping[str, Filter]) -> NDArray[Any]:
     """Return why each patient is refused: the first reason, "" for none."""
     reasons = np.full(block.sizes["patient"], "", dtype=object)
     for reason, test in tests.items():
-        fine = np.asarray(test(block))
+        fine = _tried(reason, test, block)
         if fine.shape != reasons.shape or fine.dtype != bool:
             raise AnalysisError(
                 f"the filter {reason!r} returned {fine.dtype} of shape {fine.shape}; return true or false for each of"

@@ -13,10 +13,11 @@ from cascade import plot_cohort
 from cascade._files import make_folder, write_dataset, write_table, write_text
 from cascade._style import embed, new_figure, render, unit_label
 from cascade._words import number, percent
-from cascade.cohort_summary import population_course, weighted_percentiles, weights_of
+from cascade.cohort_summary import moved_by_weights, population_course, weighted_percentiles, weights_of
 from cascade.export.citations import citations
 from cascade.presets import CohortPreset
 from cascade.specs import Model, Parameter
+from cascade.weighting import verdict_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,14 +79,17 @@ def write_cohort(
     context = {
         "title": preset.title if preset else f"A cohort of {model.name}",
         "subtitle": f"{cohort.sizes['patient']:,} patients of the model {model.name}, seed {outcomes.attrs['seed']}",
-        "description": preset.description if preset else "",
+        "description": preset.description.replace("`", "") if preset else "",
         "verdict": _sentences(cohort, course, weights, left_out),
+        "moved": ", ".join(moved_by_weights(cohort, heavy)) if weights is not None else "",
         "measures": _rows(cohort, heavy, ("measure", "derived")),
         "marks": _rows(outcomes, heavy, ("mark",)),
         "constants": _rows(cohort, heavy, ("value",))[:SHOWN],
         "genotypes": _genotypes(cohort, heavy, preset),
         "marginals": _marginals(weights, preset),
+        "stages": _stages(course, plain),
         "refused": [*_refused(cohort).items(), *left_out.items()],
+        "scales": [(name, number(factor)) for name, factor in preset.scales.items()] if preset else [],
         "unexpressed": {name: "; ".join(why) for name, why in unexpressed.items()},
         "weighted": weights is not None,
         "figures": figures,
@@ -141,7 +145,7 @@ def _sentences(
     if weights is None:
         return [*found, "The patients are not weighted: every draw counts alike, whatever was published."]
     rows = json.loads(weights.attrs["marginals"])
-    missed = [name for name, row in rows.items() if row["outside"] or abs(row["miss"]) > 2]
+    missed = [name for name, row in rows.items() if verdict_of(row) != "met"]
     found.append(
         f"Weighted to {len(rows)} published numbers, {len(rows) - len(missed)} of them met within 2 standard errors"
         + (f" (missed: {', '.join(missed)})" if missed else "")
@@ -156,6 +160,8 @@ def _rows(data: xr.Dataset, weights: Any, roles: tuple[str, ...]) -> list[dict[s
     for name, each in data.data_vars.items():
         if each.attrs.get("role") not in roles or each.dims != ("patient",):
             continue
+        if roles == ("value",) and np.ptp(each.values) == 0:
+            continue  # genotypes set it, and nobody has one that does
         low, middle, high = weighted_percentiles(each.values, weights)
         plain = weighted_percentiles(each.values, np.ones(len(weights)))
         rows.append(
@@ -193,6 +199,21 @@ def _genotypes(cohort: xr.Dataset, weights: Any, preset: CohortPreset | None) ->
     return rows
 
 
+def _stages(course: xr.Dataset, plain: xr.Dataset | None) -> list[dict[str, str]]:
+    """Return the share of each stage at diagnosis, with and without weights."""
+    if "p_stage" not in course:
+        return []
+    before = course if plain is None else plain
+    return [
+        {
+            "name": str(stage),
+            "share": percent(float(course["p_stage"].sel(stage=stage))),
+            "plain": percent(float(before["p_stage"].sel(stage=stage))),
+        }
+        for stage in course["stage"].values
+    ]
+
+
 def _marginals(weights: xr.DataArray | None, preset: CohortPreset | None) -> list[dict[str, Any]]:
     if weights is None:
         return []
@@ -209,7 +230,7 @@ def _marginals(weights: xr.DataArray | None, preset: CohortPreset | None) -> lis
                 "error": number(row["error"], 2),
                 "plain": number(row["unweighted"]),
                 "weighted": number(row["weighted"]),
-                "verdict": "outside the cloud" if row["outside"] else "missed" if abs(row["miss"]) > 2 else "met",
+                "verdict": verdict_of(row),
                 "miss": number(row["miss"], 2),
                 "source": ", ".join(each.source) if each else "",
                 "where": "; ".join(text for text in (each.where, each.note) if text) if each else "",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cascade._cohort_moments import first_site
+from cascade._cohort_moments import first_site, reasons_told
 from cascade._patients import patients_of
 from cascade.errors import AnalysisError
 
@@ -56,8 +56,9 @@ def population_course(outcomes: xr.Dataset, weights: xr.DataArray | None = None)
     xarray.Dataset
         Of those without metastasis at diagnosis, whose follow-up is known: `p_free` over `month`; `hazard` over `year`
         (per year; year 1 is the first after surgery): it falls in a mixed population even if that of every patient is
-        constant; `p_first_site` over `organ`, until the end of follow-up. `p_at_diagnosis`, the share with overt
-        metastasis at surgery. In the attributes the number of patients counted and left out.
+        constant; `p_first_site` over `organ`, until the end of follow-up. Of all whose follow-up is known:
+        `p_at_diagnosis`, the share with overt metastasis at surgery, and `p_stage` over `stage`, if it is in the
+        outcomes. In the attributes the number of patients counted and left out.
     """
     import xarray as xr
 
@@ -65,7 +66,8 @@ def population_course(outcomes: xr.Dataset, weights: xr.DataArray | None = None)
     hazard = outcomes["h_distant"].transpose("patient", "month").values
     known = np.isfinite(hazard[:, -1]) & (share > 0)
     if not known.any():
-        raise AnalysisError("no patient has a whole follow-up; see `reason` of the outcomes, or follow for fewer years")
+        told = reasons_told(outcomes) or "see `reason` of the outcomes"
+        raise AnalysisError(f"no patient has a whole follow-up ({told}); follow for fewer years, or mend what differs")
     before = outcomes["h_before"].values[known]
     share = share[known] / share[known].sum()
     without = share * np.exp(-before)
@@ -82,7 +84,35 @@ def population_course(outcomes: xr.Dataset, weights: xr.DataArray | None = None)
         },
         coords={"month": outcomes["month"], "year": years, "organ": outcomes["organ"]},
     )
+    if "p_stage" in outcomes:
+        stages = share @ outcomes["p_stage"].transpose("patient", "stage").values[known]
+        found["p_stage"] = ("stage", stages, {"units": "dimensionless", "long_name": "stage at diagnosis"})
+        found = found.assign_coords(stage=outcomes["stage"])
     found.attrs = {"patients": int(known.sum()), "left_out": int((~known).sum())}
+    return found
+
+
+def moved_by_weights(cohort: xr.Dataset, weights: Numbers) -> list[str]:
+    """Tell which measures and genotypes weights have moved: what is not among the marginals is not held by them.
+
+    A genotype of which 10 % more or fewer patients have it, and a measure whose weighted median is a percentile below
+    the 30th or above the 70th of the patients as drawn.
+    """
+    found = []
+    for name, each in cohort.data_vars.items():
+        role = each.attrs.get("role")
+        if role == "measure" and each.dims == ("patient",) and each.dtype.kind in "fiu":
+            plain, moved = (weighted_percentiles(each.values, w, (50.0,))[0] for w in (np.ones(len(weights)), weights))
+            if np.mean(each.values <= moved) < 0.3 or np.mean(each.values < moved) > 0.7:
+                found.append(f"median of {name} {plain:.3g} to {moved:.3g}")
+        elif role == "genotype" and each.ndim == 2:
+            other = next(dim for dim in each.dims if dim != "patient")
+            held = each.transpose("patient", other).values.astype(float)
+            for label, before, after in zip(
+                cohort[other].values, held.mean(axis=0), weights @ held / weights.sum(), strict=True
+            ):
+                if abs(after - before) >= 0.1:
+                    found.append(f"{label} {100 * before:.0f} to {100 * after:.0f} %")
     return found
 
 

@@ -65,7 +65,9 @@ def detect(
     Notes
     -----
     A result depends on seed, test, month and patient only: other patients, visits and tests change nothing. A larger
-    tumor never gives a smaller result under the same luck.
+    tumor never gives a smaller result under the same luck. Given the tumor, results of two months are independent
+    (variants of blood cells apart): a lesion that a scan misses for its site or kind would be missed again, so that
+    many scans of low sensitivity find more here than they would.
     """
     import xarray as xr
 
@@ -127,7 +129,10 @@ def body_of(courses: xr.Dataset, months: Numbers, tests: Sequence[ClinicalTest])
 
 def checked_months(visits: Sequence[float]) -> Numbers:
     """Return rising months of visits; refuse others."""
-    months = np.atleast_1d(np.asarray(visits, dtype=float))
+    try:
+        months = np.atleast_1d(np.asarray(visits, dtype=float))
+    except (TypeError, ValueError):
+        months = np.full(1, np.nan)
     if months.ndim != 1 or not len(months) or not np.isfinite(months).all() or (months < 0).any():
         raise AnalysisError(f"visits is {visits!r}; give months after surgery, 0 or more")
     if (np.diff(months) <= 0).any():

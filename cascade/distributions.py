@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cascade._tables import is_number
 from cascade.errors import TableError, unknown_name
+from cascade.stage import stages_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,7 +32,8 @@ class Distribution:
         Of bins: one edge more than shares; log-uniform within a bin if all edges are above 0, else uniform. The shares
         are divided by their sum.
     unit, evidence, source, where, note : str
-        As in a parameter table.
+        As in a parameter table. A unit that is said must be that of the constant (mm for a diameter); without one, or
+        with "dimensionless", the numbers are taken to be in it.
 
     Raises
     ------
@@ -115,7 +117,7 @@ class Distribution:
         return np.exp(value) if logarithmic else value
 
 
-KINDS = ("mean", "share", "hazard", "free", "at_diagnosis", "first_site")
+KINDS = ("mean", "share", "stage", "hazard", "free", "at_diagnosis", "first_site")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,21 +127,23 @@ class Marginal:
     Attributes
     ----------
     name : str
-    kind : {"mean", "share", "hazard", "free", "at_diagnosis", "first_site"}
+    kind : {"mean", "share", "stage", "hazard", "free", "at_diagnosis", "first_site"}
         Mean of a variable; share of patients whose variable lies in [lower, upper) or, of a genotype, who have it;
-        annual hazard of overt distant metastasis between two `years` after surgery; share free of it at the last of the
-        `years`; share with it at diagnosis; share of an organ (`of`) among the first sites (of `among`, or all) until
-        the last of the `years`. Hazards, free shares and sites are of those without metastasis at diagnosis.
+        share of a stage at diagnosis (`of`, one of `cascade.stage.STAGE_NAMES`: "T2", "N+", "I", ...) among all or some
+        stages (`among`); annual hazard of overt distant metastasis between two `years` after surgery; share free of it
+        at the last of the `years`; share with it at diagnosis; share of an organ (`of`) among the first sites (of
+        `among`, or all) until the last of the `years`. Hazards, free shares and sites are of those without metastasis
+        at diagnosis.
     value, error : float
         What was published, and its standard error; 0 is taken as known exactly.
     of : str
-        Variable of the outcomes or of the cohort, id of a genotype, or organ.
+        Variable of the outcomes or of the cohort, id of a genotype, stage, or organ.
     lower, upper : float
         Ends of the bin of a share.
     years : tuple of float
         Years after surgery.
     among : tuple of str
-        Organs that are compared; all by default.
+        Organs or stages that are compared; all by default.
     quantity, conditions, source, where, note : texts
         What a page says of it.
     """
@@ -166,8 +170,10 @@ class Marginal:
             raise TableError(f"marginal {self.name!r}: value {self.value}, error {self.error}; give finite numbers")
         if self.kind not in ("mean", "hazard") and not 0 <= self.value <= 1:
             raise TableError(f"marginal {self.name!r} is a share of {self.value}; give a number between 0 and 1")
-        if self.kind in ("mean", "share", "first_site") and not self.of:
+        if self.kind in ("mean", "share", "stage", "first_site") and not self.of:
             raise TableError(f"marginal {self.name!r} is a {self.kind} of nothing; say of what")
+        for name in (self.of, *self.among) if self.kind == "stage" else ():
+            stages_of(name, f"cascade.stage, for the marginal {self.name!r}")
         if not self.lower < self.upper:
             raise TableError(f"marginal {self.name!r}: the bin [{self.lower:g}, {self.upper:g}) is empty")
         self._check_years()

@@ -15,7 +15,7 @@ from warnings import warn
 
 from cascade._canonical import symbol_table
 from cascade._tables import is_number, named, read_lines, to_number
-from cascade._values import flat_id
+from cascade._values import own_values
 from cascade.errors import CascadeWarning, TableError, ValueSettingError, unknown_name
 from cascade.evidence import EVIDENCE
 from cascade.genotype_table import Expectation, parse_directions
@@ -163,7 +163,7 @@ def scored(
     for name, score in scores.items():
         for each in plan[name]:
             own = values.get(each.flat, each.nominal)
-            found[each.flat] = found.get(each.flat, own) * 2.0 ** (each.score.slope * score)
+            found[each.flat] = found.get(each.flat, own) * 2.0 ** (each.score.slope * float(score))
             low, high = limits.get(each.flat, (own, own))
             limits[each.flat] = (min(low, each.score.lower), max(high, each.score.upper))
     held = {flat: min(max(value, limits[flat][0]), limits[flat][1]) for flat, value in found.items()}
@@ -203,10 +203,12 @@ def expression_values(
     """
     require_model(model, "expression_values")
     plan, missing = plan_scores(model, table)
+    if not isinstance(scores, Mapping):
+        raise ValueSettingError(f"scores is {scores!r}; give a mapping of ids of expression.tsv to z-scores")
     for name, score in scores.items():
         check_score(name, score, plan)
     symbols = symbol_table(model.flat)
-    own = {flat_id(model, symbols, name): float(value) for name, value in (values or {}).items()}
+    own = own_values(model, symbols, values)
     found, stopped = scored(plan, scores, own)
     told = [f"{name}: {'; '.join(missing[name])}" for name in scores if name in missing]
     told += [f"{flat} stops at {found[flat]:g}" for flat in stopped]

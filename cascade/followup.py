@@ -14,10 +14,9 @@ from cascade.clinical_test_table import chosen_tests
 from cascade.clinical_tests import ClinicalTest, Imaging
 from cascade.detection import KEPT, detect
 from cascade.errors import AnalysisError, unknown_name
-from cascade.followup_plan import OLIGO_MM
+from cascade.followup_plan import OLIGO_MM, checked_oligo
 from cascade.followup_plan import optimize_followup as optimize_followup
-from cascade.lesion_courses import gompertz_size, sphere_mm
-from cascade.outcomes import DAYS_PER_MONTH
+from cascade.lesion_courses import size_in, sphere_mm
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -53,6 +52,8 @@ class Schedule:
 
     def __post_init__(self) -> None:
         months = tuple(float(month) if is_number(month) else np.nan for month in self.months)
+        if not months:
+            raise AnalysisError(f"schedule {self.name!r} has no visit; symptoms alone find all, at a lead time of 0")
         if not all(month > 0 for month in months) or any(b <= a for a, b in pairwise(months)):
             raise AnalysisError(f"schedule {self.name!r}: months are {self.months!r}; give rising months above 0")
         if self.tests and len(self.tests) != len(months):
@@ -111,9 +112,11 @@ def simulate_followup(
         before standard care; 0 if that found it, NaN without a metastasis), `diameter_found`, `oligometastatic` (found
         by a test and small), `n_visits`, `n_tests`, `n_positive` tests, `n_false` (positive ones that found nothing),
         and what is true of the patients. Attributes: weighted means, `mean_lead_time`, `share_found_early`,
-        `share_oligometastatic` of those with a metastasis, `false_per_100_visits`.
+        `share_oligometastatic` of those with a metastasis, `false_per_100_visits`; `not_followed` counts the rows left
+        out: metastatic at diagnosis, or without a hazard.
     """
     chosen = chosen_tests(tests)
+    checked_oligo(oligo_mm)
     results = detect(courses, chosen, schedule.months, seed=seed)
     positive = _planned(results, schedule)
     alarm = np.nan_to_num(positive) > 0
@@ -189,12 +192,11 @@ def _followed(
 def _diameter(courses: xr.Dataset, month: Numbers) -> Numbers:
     """Return the diameter of every metastasis in a month of its own."""
     there = np.isfinite(month) & courses["event"].values
-    days = np.where(there, month - courses["time"].values, 0.0) * DAYS_PER_MONTH
-    own = [courses[name].values for name in ("n_detectable", "k_growth", "cap_lesion")]
-    return np.where(there, sphere_mm(gompertz_size(days, *own), courses["rho_cells"].values), np.nan)
+    size = size_in(courses, np.where(there, month, courses["time"].values)[:, None])[:, 0]
+    return np.where(there, sphere_mm(size, courses["rho_cells"].values), np.nan)
 
 
-def _means(result: xr.Dataset) -> dict[str, float]:
+def _means(result: xr.Dataset) -> dict[str, float | int]:
     weight = np.where(result["followed"].values, result["weight"].values, 0.0)
     ill = np.where(result["event"].values, weight, 0.0)
     share = ill / ill.sum() if ill.sum() > 0 else np.full(len(ill), np.nan)
@@ -205,6 +207,7 @@ def _means(result: xr.Dataset) -> dict[str, float]:
         "mean_lead_time": float((share * lead).sum()),
         "share_found_early": float((share * by_test).sum()),
         "share_oligometastatic": float((share * result["oligometastatic"].values).sum()),
+        "not_followed": int((~result["followed"].values).sum()),
         "visits_per_patient": visits / float(weight.sum()) if weight.sum() > 0 else np.nan,
         "false_per_100_visits": 100 * float((weight * result["n_false"].values).sum()) / visits if visits else np.nan,
     }

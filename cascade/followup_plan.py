@@ -106,9 +106,15 @@ def _grid(courses: xr.Dataset, months: Iterable[int] | None) -> Numbers:
             raise AnalysisError("nobody of these patients has a follow-up; see `reason` of the outcomes")
         return np.arange(1, int(np.ceil(ends.max())) + 1, dtype=float)
     grid = np.array(sorted({float(month) for month in months}))
-    if not len(grid) or not (grid > 0).all():
+    if not len(grid) or not ((grid > 0) & np.isfinite(grid)).all():
         raise AnalysisError(f"months is {list(grid)[:5]}; give months above 0")
     return grid
+
+
+def checked_oligo(oligo_mm: float) -> None:
+    """Refuse what is no diameter."""
+    if not (is_number(oligo_mm) and oligo_mm > 0):
+        raise AnalysisError(f"oligo_mm is {oligo_mm!r}; give a diameter in mm above 0")
 
 
 def _gains(
@@ -122,6 +128,7 @@ def _gains(
     """Return the chance of a positive visit, and what it gains, by patient and month."""
     if objective not in OBJECTIVES:
         raise unknown_name("objective", objective, OBJECTIVES, "those of optimize_followup")
+    checked_oligo(oligo_mm)
     if not (is_number(threshold) and 0 < threshold < 1):
         raise AnalysisError(f"threshold is {threshold!r}; give a probability between 0 and 1")
     weight = np.where(courses["followed"].values, courses["weight"].values, 0.0)

@@ -49,6 +49,14 @@ CLASSES = (
 )
 """What may happen to a gene: classes of mutation tables (MAF) that change the protein, and changes of copies."""
 
+OLD_SYMBOLS = {
+    "HER2": "ERBB2", "HER-2": "ERBB2", "HER2/NEU": "ERBB2", "NEU": "ERBB2", "P53": "TP53", "P21": "CDKN1A",
+    "P16": "CDKN2A", "PD-L1": "CD274", "PDL1": "CD274", "PD-L2": "PDCD1LG2", "C-MYC": "MYC", "CMYC": "MYC",
+    "K-RAS": "KRAS", "KRAS2": "KRAS", "B-RAF": "BRAF", "LKB1": "STK11", "DPC4": "SMAD4", "MADH4": "SMAD4",
+    "HDM2": "MDM2", "MMAC1": "PTEN",
+}  # fmt: skip
+"""HGNC symbols by names that are still written."""
+
 Operator = Literal["=", "*", ">=", "<="]
 
 _NAME = r"[a-z](?:_?[a-z0-9]+)*"
@@ -249,6 +257,11 @@ def _consequence(text: str) -> Consequence:
     if kind not in CLASSES:
         raise TableError(f"consequence {kind!r} is no class of change; write one of {', '.join(CLASSES)}")
     return Consequence(kind=kind, places=tuple(part for part in places.split("|") if part))
+
+
+def symbol_of(gene: str) -> str:
+    """Return the HGNC symbol of a gene as people write it."""
+    return OLD_SYMBOLS.get(gene.upper(), gene.upper())
 
 
 def genes_of(table: Mapping[str, Genotype] | Sequence[Genotype]) -> dict[str, tuple[Genotype, ...]]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from warnings import warn
 
 from cascade import _sbml
-from cascade._canonical import Symbol, symbol_table
-from cascade._values import flat_id
+from cascade._canonical import Symbol, read_symbols, symbol_table
+from cascade._values import own_values
 from cascade.errors import CascadeWarning, ValueSettingError, unknown_name
 from cascade.genotype_table import Genotype, Setting, read_genotypes, shipped_genotypes
 from cascade.specs import Model, Parameter, require_model
@@ -22,6 +22,9 @@ from cascade.start_values import set_start
 __all__ = ["genotype_values", "read_genotypes", "unexpressed", "with_genotype"]
 
 NO_PARAMETER = "no parameter of the library expresses it"
+
+IN_PART = "not all: "
+"""What the note of a genotype starts with if its parameters express but a part of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,14 +51,25 @@ def plan_genotypes(model: Model, table: Sequence[Genotype] | None = None) -> Pla
     missing: dict[str, tuple[str, ...]] = {}
     for name, genotype in known.items():
         found: dict[tuple[str, str], Setting] = {}
-        reasons = [] if genotype.sets else [genotype.note or NO_PARAMETER]
+        partly = not genotype.sets or genotype.note.startswith(IN_PART)
+        reasons = [genotype.note or NO_PARAMETER] if partly else []
         for setting in genotype.sets:
             places, why = settable(model, symbols, setting.module, setting.parameter)
+            if setting.operator != "=":
+                places, why = _known(model, symbols, places, why)
             found |= {(flat, str(setting)): setting for flat in places}
             reasons += [f"{setting}: {why}"] if why else []
         actions[name] = tuple((flat, setting) for (flat, _), setting in found.items())
         missing[name] = tuple(reasons)
     return Plan(table=known, actions=actions, missing=missing, symbols=symbols, rows=model.table)
+
+
+def _known(
+    model: Model, symbols: Mapping[str, Symbol], places: tuple[str, ...], why: str
+) -> tuple[tuple[str, ...], str]:
+    """Leave out start values that a formula gives: there is no number to multiply or to bound."""
+    found = tuple(flat for flat in places if flat in model.table or symbols[flat].initial is not None)
+    return found, why if len(found) == len(places) else f"a formula gives the start of {places[0]!r}"
 
 
 def settable(model: Model, symbols: Mapping[str, Symbol], module: str, parameter: str) -> tuple[tuple[str, ...], str]:
@@ -64,17 +78,18 @@ def settable(model: Model, symbols: Mapping[str, Symbol], module: str, parameter
     if not owners:
         return (), f"the model has no module {module!r}"
     found: dict[str, None] = {}
-    driver = ""
+    driver, read = "", read_symbols(model.flat)
     for owner in owners:
         flat = model.ids.get(f"{owner}.{parameter}")
         if flat is None:
             return (), f"{owner!r} has no {parameter!r}"
         own = {parameter, f"{owner}__{parameter}"}
         own |= {f"{group}__{parameter}" for group, members in model.groups.items() if owner in members}
-        if flat in own and symbols[flat].role in ("constant", "integrated"):
+        idle = symbols[flat].role == "constant" and flat not in read
+        if flat in own and symbols[flat].role in ("constant", "integrated") and not idle:
             found[flat] = None
-        driver = flat
-    return tuple(found), "" if found else f"it is computed here, by {driver!r}"
+        driver = f"it is computed here, by {flat!r}" if not idle else f"no formula of this model reads {flat!r}"
+    return tuple(found), "" if found else driver
 
 
 def chosen(plan: Plan, genotypes: Iterable[str]) -> tuple[str, ...]:
@@ -89,10 +104,13 @@ def chosen(plan: Plan, genotypes: Iterable[str]) -> tuple[str, ...]:
     """
     if isinstance(genotypes, str):
         genotypes = (genotypes,)
-    asked = list(dict.fromkeys(genotypes))
-    for name in asked:
+    if not isinstance(genotypes, Iterable):
+        raise ValueSettingError(f"genotypes is {genotypes!r}; give ids of genotypes.tsv, such as ['kras_g12']")
+    given = list(genotypes)
+    for name in given:
         if not isinstance(name, str) or name not in plan.table:
             raise unknown_name("genotype", name, plan.table, "genotypes.tsv")
+    asked = list(dict.fromkeys(given))
     for place, first in enumerate(asked):
         for second in asked[place + 1 :]:
             if second in plan.table[first].excludes or first in plan.table[second].excludes:
@@ -202,12 +220,7 @@ def genotype_values(
     """
     require_model(model, "genotype_values")
     plan = plan_genotypes(model, table)
-    own: dict[str, float] = {}
-    for name, value in (values or {}).items():
-        flat = flat_id(model, plan.symbols, name)
-        if flat in own:
-            raise ValueSettingError(f"values: {name!r} gives {flat!r} a second time; give it once")
-        own[flat] = float(value)
+    own = own_values(model, plan.symbols, values)
     found, missing = combine(plan, genotypes, own)
     if missing:
         lines = [f"{name}: {'; '.join(reasons)}" for name, reasons in missing.items()]

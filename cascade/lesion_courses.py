@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-import math
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cascade._lesion_growth import growth_of
+from cascade._lesion_sizes import course_at as course_at
+from cascade._lesion_sizes import gompertz_size as gompertz_size
+from cascade._lesion_sizes import gompertz_time as gompertz_time
+from cascade._lesion_sizes import size_in as size_in
+from cascade._lesion_sizes import sphere_cells as sphere_cells
+from cascade._lesion_sizes import sphere_mm as sphere_mm
 from cascade._patients import patients_of
 from cascade._tables import is_number, require_whole
 from cascade.errors import AnalysisError, unknown_name
+from cascade.evaluate import USUAL_YEARS
 from cascade.lesion_signals import SIGNALS, lesion_signals
-from cascade.outcomes import DAYS_PER_MONTH, draw_events
+from cascade.outcomes import draw_events
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -21,36 +29,6 @@ if TYPE_CHECKING:
     from cascade.specs import Model
 
     Numbers = NDArray[np.float64]
-
-_COURSE = {
-    "n_lesion": ("cell", "cells of the first metastasis"),
-    "diameter_mm": ("mm", "diameter of the first metastasis"),
-    "d_ctc": ("cell_per_ml", "circulating tumor cells of the metastasis"),
-    "d_ctdna": ("copy_per_ml", "circulating tumor DNA of the metastasis"),
-    "d_cfdna": ("copy_per_ml", "normal cell-free DNA"),
-    "vaf_ctdna": ("dimensionless", "variant allele fraction"),
-    "f_dtc": ("dimensionless", "disseminated tumor cells per cell of the marrow"),
-}
-
-
-def gompertz_size(time: Any, size: Any, rate: Any, plateau: Any) -> Any:
-    """Return the size a time after (or before) a lesion had `size`: ln(plateau/n) falls by exp(-rate*time)."""
-    return plateau * np.exp(np.log(np.asarray(size) / plateau) * np.exp(-np.asarray(rate) * time))
-
-
-def gompertz_time(first: Any, second: Any, rate: Any, plateau: Any) -> Any:
-    """Return the time in which a lesion grows from the first to the second size, both below the plateau."""
-    return np.log(np.log(plateau / np.asarray(first)) / np.log(plateau / np.asarray(second))) / rate
-
-
-def sphere_mm(cells: Any, rho: Any) -> Any:
-    """Return the diameter in mm of a ball of cells with `rho` cells per ml."""
-    return 10 * np.cbrt(6 * np.asarray(cells) / (math.pi * np.asarray(rho)))
-
-
-def sphere_cells(diameter_mm: Any, rho: Any) -> Any:
-    """Return the cells in a ball of a diameter in mm with `rho` cells per ml."""
-    return math.pi / 6 * (np.asarray(diameter_mm) / 10) ** 3 * np.asarray(rho)
 
 
 def follow_lesions(
@@ -86,7 +64,8 @@ def follow_lesions(
     -----
     A lesion may have waited for years, so only the stretch above `n_start` is known, and before it nothing is counted:
     at that size a lesion sheds a thousandth of what it sheds when overt. Further metastases add nothing: what tests
-    find is a lower bound where several grow at once. Growth is that of the untreated lesion of the model.
+    find is a lower bound where several grow at once. Signals of a treated model hold the growth under treatment: a
+    lesion is never larger than overt before the event, and counts from the last time on that it passed `n_start`.
     """
     import xarray as xr
 
@@ -100,11 +79,11 @@ def follow_lesions(
     start, over = (own[name] for name in ("n_start", "n_detectable"))
     clinical = _clinical(clinical_mm, organ, event, own)
     time = events["time"].values.astype(float)
-    days = {
-        "t_start": -gompertz_time(start, over, own["k_growth"], own["cap_lesion"]),
-        "t_clinical": gompertz_time(over, clinical, own["k_growth"], own["cap_lesion"]),
-    }
-    after = {name: np.where(event, time + each / DAYS_PER_MONTH, np.inf) for name, each in days.items()}
+    growth = growth_of(own, signals.coords.get("growth_month"))
+    grown = [gompertz_time(*sizes, 1.0, own["cap_lesion"]) for sizes in ((start, over), (over, clinical))]
+    months = {"t_start": growth.before(time, grown[0]), "t_clinical": growth.after(time, grown[1])}
+    after = {name: np.where(event, each, np.inf) for name, each in months.items()}
+    _check_found(after["t_clinical"], event)
     early = events["metastatic_at_diagnosis"].values.astype(bool)
     data: dict[str, Any] = {
         "time": ("patient", time, {"units": "month", "long_name": "metastasis overt, or end of follow-up"}),
@@ -119,6 +98,9 @@ def follow_lesions(
     for name, (unit, words) in SIGNALS.items():
         data[name] = ("patient", own[name], {"units": unit, "long_name": words})
     found = xr.Dataset(data, coords={"patient": events["patient"]}, attrs=dict(events.attrs))
+    if "growth" in own:
+        found["growth"] = (("patient", "growth_month"), own["growth"], signals["growth"].attrs)
+        found = found.assign_coords(growth_month=signals["growth_month"])
     weight = events["weight"] if "weight" in events else xr.ones_like(found["time"])
     found["weight"] = ("patient", weight.values.astype(float), {"role": "weight", "units": "dimensionless"})
     return found
@@ -134,15 +116,28 @@ def _by_patient(
         if missing:
             raise AnalysisError(f"the signals hold no patient {missing[0]!r} of the events; give those of the cohort")
         rows = np.array([have[name] for name in names], dtype=int)
-        signals = signals.transpose("patient", "organ")
+        signals = signals.transpose("patient", "organ", ...)
     else:
-        signals, rows = signals.expand_dims("patient").transpose("patient", "organ"), np.zeros(len(names), dtype=int)
+        signals, rows = (
+            signals.expand_dims("patient").transpose("patient", "organ", ...),
+            np.zeros(len(names), dtype=int),
+        )
     known = [str(each) for each in signals["organ"].values]
     strange = sorted(set(organ[event]) - set(known))
     if strange:
         raise unknown_name("organ", strange[0], known, "the signals")
     column = np.array([known.index(each) if each in known else 0 for each in organ], dtype=int)
-    return {name: signals[name].values[rows, column].astype(float) for name in SIGNALS}
+    there = [*SIGNALS, *(["growth"] if "growth" in signals else [])]
+    return {name: signals[name].values[rows, column].astype(float) for name in there}
+
+
+def _check_found(clinical: Numbers, event: NDArray[np.bool_]) -> None:
+    never = int((event & np.isinf(clinical)).sum())
+    if never:
+        raise AnalysisError(
+            f"{never} metastases stop growing under the treatment before they reach the size at which standard care"
+            " finds them; give clinical_mm=None, so that they are found when overt, or a treatment that ends"
+        )
 
 
 def _clinical(
@@ -197,7 +192,8 @@ def follow_courses(
     ----------
     model, cohort : Model, xarray.Dataset
     outcomes : xarray.Dataset
-        Result of `cascade.outcomes.follow_cohort` of both.
+        Result of `cascade.outcomes.follow_cohort` of both. Of a treated arm, give the treated model
+        (`cascade.treat(model, drug)`): lesions then grow as they do under treatment.
     seed : int, optional
         That of the outcomes by default; further fates take the seeds that follow.
     fates : int
@@ -210,11 +206,20 @@ def follow_courses(
     xarray.Dataset
         As of `follow_lesions`. With several fates the ids are `<patient> fate <number>`, and `subject` numbers the
         patients, so that intervals know which fates belong together.
+
+    Raises
+    ------
+    AnalysisError
+        If the outcomes are of another model, such as an arm with another treatment, or of several arms.
     """
     import xarray as xr
 
     require_whole("fates", fates, 1, 10_000)
-    signals = lesion_signals(model, cohort, workers=workers)
+    _check_same(model, outcomes)
+    # a treatment changes growth while it lasts, so that the runs must reach the end of the follow-up
+    usual = max(model.years or 0.0, USUAL_YEARS)
+    years = usual + float(outcomes.attrs.get("years_after", 0.0)) if model.interventions else None
+    signals = lesion_signals(model, cohort, years=years, workers=workers)
     first = int(outcomes.attrs.get("seed", 1)) if seed is None else seed
     parts = []
     for number in range(fates):
@@ -227,44 +232,17 @@ def follow_courses(
     return xr.concat(parts, dim="patient", combine_attrs="override") if fates > 1 else parts[0]
 
 
-def course_at(courses: xr.Dataset, months: Any) -> xr.Dataset:
-    """Return what the bodies of the patients show in the months after surgery.
-
-    Parameters
-    ----------
-    courses : xarray.Dataset
-        Result of `follow_lesions`.
-    months : sequence of float
-        Months since surgery.
-
-    Returns
-    -------
-    xarray.Dataset
-        Over `patient` and `month`: `n_lesion`, `diameter_mm`, `d_ctc`, `d_ctdna`, `d_cfdna`, `vaf_ctdna`, `f_dtc`.
-    """
-    import xarray as xr
-
-    when = np.atleast_1d(np.asarray(months, dtype=float))
-    own = {str(name): each.values[:, None] for name, each in courses.data_vars.items() if each.dims == ("patient",)}
-    growing = own["event"] & (when >= own["t_start"])
-    days = np.where(growing, when - np.where(growing, own["time"], 0.0), 0.0) * DAYS_PER_MONTH
-    grown = gompertz_size(days, own["n_detectable"], own["k_growth"], own["cap_lesion"])
-    size = np.where(growing, grown, 0.0)
-    dna = size * own["ctdna_per_cell"]
-    normal = np.broadcast_to(own["d_cfdna"], size.shape)
-    values = {
-        "n_lesion": size,
-        "diameter_mm": sphere_mm(size, own["rho_cells"]),
-        "d_ctc": size * own["ctc_per_cell"],
-        "d_ctdna": dna,
-        "d_cfdna": normal,
-        "vaf_ctdna": np.divide(dna, dna + normal, out=np.zeros(size.shape), where=dna > 0),
-        "f_dtc": own["f_dtc"] * np.exp(-own["k_lose_dtc"] * when * DAYS_PER_MONTH),
-    }
-    return xr.Dataset(
-        {
-            name: (("patient", "month"), each, dict(zip(("units", "long_name"), _COURSE[name], strict=True)))
-            for name, each in values.items()
-        },
-        coords={"patient": courses["patient"], "month": ("month", when, {"units": "month"}), "organ": courses["organ"]},
-    )
+def _check_same(model: Model, outcomes: xr.Dataset) -> None:
+    """Refuse outcomes of another model: their lesions grow otherwise."""
+    if "arm" in outcomes.dims:
+        raise AnalysisError("the outcomes are of several arms; choose one with .sel(arm=...), and give its model")
+    arm = str(outcomes.coords["arm"].item()) if "arm" in outcomes.coords else ""
+    of_arms = json.loads(outcomes.attrs.get("arm_models", "{}"))
+    sha = of_arms.get(arm, outcomes.attrs.get("model_sha256", model.hash))
+    if sha != model.hash:
+        given = arm or outcomes.attrs.get("arm", "")
+        what = f"outcomes of arm {given!r}" if given else "outcomes"
+        raise AnalysisError(
+            f"{what}: another model than {model.name!r} was followed; give that one, so that lesions grow as they did:"
+            " for a treated arm cascade.treat(model, ...)"
+        )

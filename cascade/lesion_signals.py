@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cascade._lesion_growth import DAYS_PER_MONTH, MONTHS_BEFORE, since_surgery, with_clocks
 from cascade._organs import organs_of
 from cascade._patients import patients_of, values_of
 from cascade.errors import AnalysisError
@@ -53,10 +54,16 @@ def lesion_signals(
     Returns
     -------
     xarray.Dataset
-        Over `patient` (if there is a cohort) and `organ`; see the `long_name` of each variable.
+        Over `patient` (if there is a cohort) and `organ`; see the `long_name` of each variable. Of a treated model also
+        `growth` over `growth_month` (months since surgery): the integral of the Gompertz constant since surgery, which
+        drugs lower, and below 0 where they kill more than grows; `k_growth` is then that of the last month.
 
     Notes
     -----
+    What a cell sheds is that of the end of the runs, also while a drug acts. Growth is read off monthly rows: it is
+    right to a tenth of a month where a treatment begins or ends. Radiation acts at once and not through growth: what it
+    takes from a lesion is in the hazards and not in the courses.
+
     Cells in blood are in balance with what is shed within hours (`circulation`): single cells become cloaked, die or
     arrest. DNA likewise (`endpoints`). Both are linear in the size of the lesion.
     """
@@ -64,9 +71,10 @@ def lesion_signals(
 
     require_model(model, "lesion_signals")
     organs = _organs(model)
+    clocked, clocks = with_clocks(model, organs) if model.interventions else (model, {})
     values = {} if cohort is None else values_of(cohort)
     rows = 1 if cohort is None else len(patients_of(cohort))
-    ends = _ends(model, values, organs, years, workers, rows)
+    ends, growth = _ends(clocked, values, organs, years, workers, rows, clocks)
     constant = _Constants(model, values, rows)
     data: dict[str, list[Numbers]] = {name: [] for name in SIGNALS}
     for organ in organs:
@@ -87,6 +95,8 @@ def lesion_signals(
         coords=coords,
         attrs={"model": model.name, "model_hash": model.hash},
     )
+    if growth is not None:
+        found = _with_growth(found, *growth)
     return found if cohort is not None else found.isel(patient=0)
 
 
@@ -116,10 +126,26 @@ def _organs(model: Model) -> tuple[str, ...]:
     return tuple(organs_of(writer.split(".")[0] for writer in wires[0].writers))
 
 
+def _with_growth(found: xr.Dataset, months: Numbers, whole: Numbers, rate: Numbers) -> xr.Dataset:
+    """Return the signals with the growth of treated lesions (patient, organ, month), and its rate at the end."""
+    words = {"units": "dimensionless", "long_name": "growth of lesions since surgery (Gompertz constant times time)"}
+    data = {
+        "growth": (("patient", "organ", "growth_month"), whole, words),
+        "k_growth": (("patient", "organ"), rate, found["k_growth"].attrs),
+    }
+    return found.assign(data).assign_coords(growth_month=("growth_month", months, {"units": "month"}))
+
+
 def _ends(
-    model: Model, values: Any, organs: Sequence[str], years: float | None, workers: int | None, rows: int
-) -> dict[str, Numbers]:
-    """Return the growth in every organ and the death rate in blood at the end of the runs."""
+    model: Model,
+    values: Any,
+    organs: Sequence[str],
+    years: float | None,
+    workers: int | None,
+    rows: int,
+    clocks: Mapping[str, str],
+) -> tuple[dict[str, Numbers], tuple[Numbers, Numbers, Numbers] | None]:
+    """Return growth in every organ and death rate in blood at the end of the runs; and growth over time by clocks."""
     import xarray as xr
 
     names = [*(f"{organ}_lesions.f_growth" for organ in organs), "blood_clone_1.k_die"]
@@ -128,8 +154,23 @@ def _ends(
         first = model.parameters[0]
         values = {first.id: xr.DataArray([first.nominal], dims="patient")}
     alone = 1 if rows == 1 else workers
-    found = evaluate(model, values, sorted(set(asked.values())), workers=alone, **time_grid(model, years))
-    return {name: np.broadcast_to(found[readout].values, (rows,)) for name, readout in asked.items()}
+    readouts = [*sorted(set(asked.values())), *(["t_surgery"] if clocks else [])]
+    grid = time_grid(model, years)
+    found = evaluate(model, values, readouts, workers=alone, series=list(clocks.values()), **grid)
+    ends = {name: np.broadcast_to(found[readout].values, (rows,)) for name, readout in asked.items()}
+    return ends, _growth(found, organs, clocks) if clocks else None
+
+
+def _growth(found: xr.Dataset, organs: Sequence[str], clocks: Mapping[str, str]) -> tuple[Numbers, Numbers, Numbers]:
+    """Return months, growth since surgery (patient, organ, month), and the last rate per day (patient, organ)."""
+    time, surgery = found["time"].values, found["t_surgery"].values
+    # the earliest surgery has the longest follow-up; NaN where nobody is operated
+    last = (time[-1] - np.nanmin(surgery, initial=time[-1])) / DAYS_PER_MONTH
+    months = np.arange(-MONTHS_BEFORE, max(1, int(last)) + 1, dtype=float)
+    courses = [found[clocks[organ]].transpose("patient", "time").values for organ in organs]
+    rates = [(course[:, -1] - course[:, -2]) / (time[-1] - time[-2]) for course in courses]
+    whole = [since_surgery(time, c, surgery, months, r) for c, r in zip(courses, rates, strict=True)]
+    return months, np.stack(whole, axis=1), np.stack(rates, axis=1)
 
 
 def _signals_of(model: Model, constant: _Constants, ends: Mapping[str, Numbers], organ: str) -> dict[str, Numbers]:

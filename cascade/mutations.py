@@ -9,9 +9,18 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cascade._patient_cells import Cells, is_date, is_missing, number_of, read_cells, require_unbroken, shown
+from cascade._patient_cells import (
+    Cells,
+    is_date,
+    is_missing,
+    number_of,
+    patient_id,
+    read_cells,
+    require_unbroken,
+    shown,
+)
 from cascade.errors import TableError
-from cascade.genotype_table import CLASSES, Genotype, genes_of, shipped_genotypes
+from cascade.genotype_table import CLASSES, Genotype, genes_of, shipped_genotypes, symbol_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,9 +43,13 @@ ROLES = {
 }
 """Columns that are read, by what they hold: the first of these names that the table has, in any case."""
 
-OLD_SYMBOLS = {"HER2": "ERBB2", "P53": "TP53", "PD-L1": "CD274", "PDL1": "CD274", "C-MYC": "MYC", "CMYC": "MYC"}
-
 _SILENT = ("Silent", "Intron", "3'UTR", "5'UTR", "3'Flank", "5'Flank", "IGR", "RNA", "lincRNA", "Splice_Region")
+_UNCLEAR = (  # what they do to the protein cannot be told: listed, never taken
+    "De_novo_Start_InFrame", "De_novo_Start_OutOfFrame", "Start_Codon_SNP", "Start_Codon_Ins", "Start_Codon_Del",
+    "Stop_Codon_Ins", "Stop_Codon_Del", "Targeted_Region", "frameshift_variant", "protein_altering_variant",
+    "coding_sequence_variant", "regulatory_region_variant",
+)  # fmt: skip
+_SAME = {"frameshift_variant": ("Frame_Shift_Del", "Frame_Shift_Ins")}
 _OTHER = {  # Ensembl VEP and cBioPortal
     "missense_variant": "Missense_Mutation",
     "stop_gained": "Nonsense_Mutation",
@@ -47,7 +60,21 @@ _OTHER = {  # Ensembl VEP and cBioPortal
     "start_lost": "Translation_Start_Site",
     "stop_lost": "Nonstop_Mutation",
     "synonymous_variant": "Silent",
+    "stop_retained_variant": "Silent",
+    "start_retained_variant": "Silent",
     "intron_variant": "Intron",
+    "splice_region_variant": "Splice_Region",
+    "splice_polypyrimidine_tract_variant": "Splice_Region",
+    "splice_donor_region_variant": "Splice_Region",
+    "splice_donor_5th_base_variant": "Splice_Region",
+    "3_prime_utr_variant": "3'UTR",
+    "5_prime_utr_variant": "5'UTR",
+    "downstream_gene_variant": "3'Flank",
+    "upstream_gene_variant": "5'Flank",
+    "intergenic_variant": "IGR",
+    "non_coding_transcript_exon_variant": "RNA",
+    "non_coding_transcript_variant": "RNA",
+    "nmd_transcript_variant": "RNA",
     "amp": "Amplification",
     "homdel": "Deletion",
     "deep_deletion": "Deletion",
@@ -55,7 +82,7 @@ _OTHER = {  # Ensembl VEP and cBioPortal
     "methylation": "Hypermethylation",
 }
 _LEVELS = ("gain", "hetloss", "shallow_deletion", "diploid")
-_KNOWN = {name.lower(): name for name in (*CLASSES, *_SILENT)} | _OTHER | {name: name for name in _LEVELS}
+_KNOWN = {name.lower(): name for name in (*CLASSES, *_SILENT, *_UNCLEAR)} | _OTHER | {name: name for name in _LEVELS}
 _LETTERS = {
     "Ala": "A", "Arg": "R", "Asn": "N", "Asp": "D", "Cys": "C", "Gln": "Q", "Glu": "E", "Gly": "G", "His": "H",
     "Ile": "I", "Leu": "L", "Lys": "K", "Met": "M", "Phe": "F", "Pro": "P", "Ser": "S", "Thr": "T", "Trp": "W",
@@ -114,10 +141,13 @@ def read_mutations(path: str | Path, *, table: Sequence[Genotype] | None = None)
     places = _places(cells)
     found: dict[str, dict[str, None]] = {}
     unknown: list[dict[str, Any]] = []
+    spelled: dict[str, str] = {}
+    copies: dict[tuple[str, str], dict[str, int]] = {}
     for line, row in cells.lines:
         here = {role: row[place] for role, place in places.items()}
         try:
-            patient, gene, kinds = _patient(here["patient"]), _gene(here["gene"]), _kinds(here)
+            patient, gene, kinds = _patient(here["patient"], spelled), _gene(here["gene"]), _kinds(here)
+            _check_copies(copies.setdefault((patient, gene), {}), kinds, line)
         except TableError as error:
             cells.find(line, str(error))
             continue
@@ -150,20 +180,32 @@ def _places(cells: Cells) -> dict[str, int]:
     return found
 
 
-def _patient(cell: str) -> str:
+def _patient(cell: str, spelled: dict[str, str]) -> str:
     if is_missing(cell):
         raise TableError("no patient; fill the cell in")
-    require_unbroken(cell)
-    return cell
+    name = patient_id(cell)
+    other = spelled.setdefault(name.casefold(), name)
+    if other != name:
+        raise TableError(f"patient {name!r} differs from {other!r} only in case; write both alike")
+    return name
+
+
+def _check_copies(seen: dict[str, int], kinds: Sequence[str], line: int) -> None:
+    """Refuse that a gene of a patient is amplified in one line and deleted in another."""
+    for kind, other in (("Amplification", "Deletion"), ("Deletion", "Amplification")):
+        if kind in kinds:
+            seen.setdefault(kind, line)
+            if other in seen:
+                raise TableError(f"{kind} of a gene, but its {other} stands in line {seen[other]}; leave one of them")
 
 
 def _gene(cell: str) -> str:
-    if is_missing(cell):
+    if is_missing(cell) and cell.lower() != "unknown":  # as the GDC calls what lies between genes
         raise TableError("no gene; write its HGNC symbol")
     require_unbroken(cell)
     if is_date(cell):
         raise TableError(f"gene {shown(cell)} is a date: a spreadsheet made it of a symbol such as MARCHF2 or SEPTIN7")
-    return OLD_SYMBOLS.get(cell.upper(), cell.upper())
+    return symbol_of(cell)
 
 
 def _kinds(here: Mapping[str, str]) -> list[str]:
@@ -189,14 +231,14 @@ def _kinds(here: Mapping[str, str]) -> list[str]:
 
 def _class(cell: str) -> str:
     require_unbroken(cell)
-    name = re.sub(r"[\s-]+", "_", cell.lower())
-    if name == "frameshift_variant":
-        raise TableError("'frameshift_variant' says not which; write Frame_Shift_Del or Frame_Shift_Ins")
-    if name not in _KNOWN:
-        close = get_close_matches(name, _KNOWN, n=3, cutoff=0.5)
-        hint = " or ".join(repr(_KNOWN[each]) for each in close) or ", ".join(CLASSES)
-        raise TableError(f"no class of change {shown(cell)}; did you mean {hint}?")
-    return _KNOWN[name]
+    names = [re.sub(r"[\s-]+", "_", part.strip()) for part in re.split("[&,;]", cell.lower())]
+    for name in names:
+        if name not in _KNOWN:
+            close = [_KNOWN[each] for each in get_close_matches(name, _KNOWN, n=3, cutoff=0.5)]
+            hint = " or ".join(map(repr, dict.fromkeys(close))) or ", ".join(CLASSES)
+            raise TableError(f"no class of change {shown(cell)}; did you mean {hint}?")
+    # Ensembl names all effects on a transcript together; the one that changes the protein counts
+    return min((_KNOWN[name] for name in names), key=lambda kind: kind in _SILENT)
 
 
 def protein_change(cell: str) -> str:
@@ -204,6 +246,7 @@ def protein_change(cell: str) -> str:
     if is_missing(cell):
         return ""
     text = cell.rpartition(":")[2].removeprefix("p.").strip("()")
+    text = text.upper() if re.fullmatch(r"[a-z]\d+[a-z]", text) else text
     return _THREE.sub(lambda match: _LETTERS[match[0]], text)
 
 
@@ -218,7 +261,7 @@ def meaning(genotypes: Sequence[Genotype], gene: str, kind: str, change: str) ->
     asked: list[str] = []
     for each in genotypes:
         for consequence in each.consequences:
-            if consequence.kind != kind:
+            if consequence.kind not in _SAME.get(kind, (kind,)):
                 continue
             asked += consequence.places
             rank = max((_fit(place, change) for place in consequence.places), default=1)
@@ -230,8 +273,9 @@ def meaning(genotypes: Sequence[Genotype], gene: str, kind: str, change: str) ->
         return (), f"the change of the protein is not given, and only some mean something ({', '.join(asked)})"
     if asked:
         return (), f"not one of the places that mean something ({', '.join(dict.fromkeys(asked))})"
-    reason = "one copy more or less has no genotype" if kind in _LEVELS or "copies" in kind else "has no genotype"
-    return (), f"{kind} of {gene} {reason}" if reason == "has no genotype" else reason
+    if kind in _LEVELS or "copies" in kind:
+        return (), "neither amplified nor deleted: one copy more or less has no genotype"
+    return (), f"{kind} of {gene} has no genotype"
 
 
 def _fit(place: str, change: str) -> int:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cascade._first_events import drawn_stages, first_site, first_time, staged
+from cascade._marks import LABELS, SHARES, marks_of, nodes_of
 from cascade._organs import organs_of
 from cascade._patients import patients_of, uniform, values_of
 from cascade._tables import is_number
@@ -30,39 +32,6 @@ DAYS_PER_MONTH = DAYS_PER_YEAR / 12
 SHORT = "the simulated time ends less than {} years after surgery"
 
 _TOTAL = "endpoints.h_cumulative"
-
-_SCORES: dict[str, tuple[str, ...]] = {
-    "a_emt": ("emt__a_emt",),
-    "f_adhesion": ("emt__f_adhesion",),
-    "f_mesenchymal": ("invasion__f_mesenchymal", "clone_1__f_mesenchymal"),
-    "f_stem": ("f_stem_bulk", "clone_1__f_stem"),
-    "f_invasion": ("invasion__f_invasion",),
-    "f_vessel": ("hypoxia_vegf__f_vessel",),
-    "p_o2": ("hypoxia_vegf__p_o2",),
-    "a_hif": ("hypoxia_vegf__a_hif",),
-    "c_vegf": ("hypoxia_vegf__c_vegf",),
-    "d_cd8": ("pdl1_immune__d_cd8",),
-    "d_treg": ("pdl1_immune__d_treg",),
-    "d_pdl1": ("pdl1_immune__d_pdl1",),
-    "f_immune": ("pdl1_immune__f_immune",),
-    "d_caf": ("microenvironment__d_caf",),
-    "f_tam": ("microenvironment__f_tam",),
-    "f_mdsc": ("microenvironment__f_mdsc",),
-    "c_tgfb": ("microenvironment__c_tgfb",),
-    "c_lactate": ("microenvironment__c_lactate",),
-}
-"""Scores of the tissue at surgery, and the symbols that may hold them: the first that the model has."""
-
-_SAMPLES: dict[str, tuple[str, ...]] = {
-    "diameter_mm": ("primary_tumor__diameter",),
-    "ctc_per_tube": ("endpoints__ctc_per_tube",),
-    "p_ctc": ("endpoints__p_ctc_positive",),
-    "vaf_ctdna": ("endpoints__vaf_ctdna",),
-    "p_dtc": ("endpoints__p_dtc_positive",),
-}
-"""Biomarkers at diagnosis, in the same way."""
-
-_SHARES = ("p_ctc", "vaf_ctdna", "p_dtc", "f_mesenchymal", "f_stem")
 
 
 def follow_cohort(
@@ -111,8 +80,10 @@ def follow_cohort(
           `h_organ` (patient, organ, month), the same by organ of the first site (it sums to `h_distant`);
         - `h_before` and `h_before_organ`, the hazard up to surgery: 1 - exp(-h_before) is the chance of metastasis at
           diagnosis;
-        - expected biomarkers at surgery: `diameter_mm`, `ctc_per_tube`, `p_ctc`, `vaf_ctdna`, `p_dtc`, and scores of
-          the tissue (`a_emt`, `f_stem`, ...; those that the model has);
+        - expected biomarkers at surgery: `diameter_mm`, `ctc_per_tube`, `p_ctc`, `vaf_ctdna`, `p_dtc`, `p_node` (chance
+          that a regional lymph node holds a lesion that a pathologist finds), and scores of the tissue (`a_emt`,
+          `f_stem`, ...; those that the model has);
+        - `p_stage` (patient, stage), the chance of each stage at diagnosis (`cascade.stage`), if the model has nodes;
         - the variables of the cohort of role "weight" and "genotype".
 
         A patient whose simulation ends before the follow-up has NaN in the months that are missing, and a reason.
@@ -135,12 +106,12 @@ def follow_cohort(
     given = () if arm is None else tuple(arm) if isinstance(arm, Sequence) else (arm,)
     treated = treat(model, *given) if given else model
     organs = _distant(treated)
-    marks = _marks(treated)
+    marks, nodes = marks_of(treated), nodes_of(treated, organs)
     length = years if years is not None else max(model.years or 0.0, USUAL_YEARS) + float(years_after)
     found = evaluate(
         treated,
         _over_patients(treated, cohort),
-        ["t_surgery", *(f"at_operation:{flat}" for flat in marks.values())],
+        ["t_surgery", *(f"at_operation:{flat}" for flat in (*marks.values(), *nodes))],
         years=length,
         points=round(length * ROWS_PER_YEAR) + 1,
         series=[flat for names in organs.values() for flat in names],
@@ -152,7 +123,8 @@ def follow_cohort(
         chunk=chunk,
         progress=progress,
     )
-    result = _outcomes(found, organs, marks, float(years_after))
+    result = _outcomes(found, organs, marks, nodes, float(years_after))
+    result = staged(result, cohort)
     kept = [name for name, each in cohort.data_vars.items() if each.attrs.get("role") in ("weight", "genotype")]
     result = result.merge(cohort[kept], combine_attrs="override") if kept else result
     label = "; ".join(getattr(each, "label", "") or str(each) for each in given)
@@ -185,19 +157,12 @@ def _distant(model: Model) -> dict[str, tuple[str, ...]]:
     return {organ: tuple(hazards[name] for name in names) for organ, names in organs_of(hazards).items()}
 
 
-def _marks(model: Model) -> dict[str, str]:
-    """Return the biomarkers that the model has: name to flat id."""
-    have = set(model.ids.values())
-    found: dict[str, str] = {}
-    for name, symbols in (_SAMPLES | _SCORES).items():
-        first = next((symbol for symbol in symbols if symbol in have), None)
-        if first is not None:
-            found[name] = first
-    return found
-
-
 def _outcomes(
-    found: xr.Dataset, organs: dict[str, tuple[str, ...]], marks: dict[str, str], years_after: float
+    found: xr.Dataset,
+    organs: dict[str, tuple[str, ...]],
+    marks: dict[str, str],
+    nodes: tuple[str, ...],
+    years_after: float,
 ) -> xr.Dataset:
     import xarray as xr
 
@@ -224,13 +189,17 @@ def _outcomes(
     }
     for name, flat in marks.items():
         one = found[f"at_operation:{flat}"]
-        if name in _SHARES:  # what is carried on to the day of surgery may pass 1 by a little
+        if name in SHARES:
             one = one.clip(max=1.0, keep_attrs=True)
         data[name] = (
             at,
             one.values,
-            {"units": one.attrs["units"], "long_name": one.attrs["long_name"], "role": "mark"},
+            {"units": one.attrs["units"], "long_name": LABELS[name], "role": "mark"},
         )
+    if nodes:
+        lesions = sum(found[f"at_operation:{flat}"].values for flat in nodes)
+        about = {"units": "dimensionless", "long_name": "chance of involved regional lymph nodes", "role": "mark"}
+        data["p_node"] = (at, -np.expm1(-np.maximum(lesions, 0.0)), about)
     coords = {
         "patient": found["patient"].values,
         "organ": list(organs),
@@ -272,16 +241,18 @@ def draw_events(outcomes: xr.Dataset, seed: int | None = None) -> xr.Dataset:
     -------
     xarray.Dataset
         Over `patient`: `time`, months from surgery to the first overt distant metastasis, or to the end of follow-up;
-        `event`; `organ`, the first site, "" without an event; `metastatic_at_diagnosis`; and weight and genotype of the
-        outcomes. A patient who is metastatic at diagnosis has the event at month 0. A patient without a hazard (not
-        operated, a failed run) has time NaN and no event; `reason` says why.
+        `event`; `organ`, the first site, "" without an event; `metastatic_at_diagnosis`; `stage` at diagnosis, if the
+        outcomes have `p_stage`; and weight and genotype of the outcomes. A patient who is metastatic at diagnosis has
+        the event at month 0 and is at risk in no analysis of what comes later (`fit_risk`, `survival`). A patient
+        without a hazard (not operated, a failed run) has time NaN and no event; `reason` says why.
 
     Notes
     -----
     One uniform number u belongs to a patient and a seed, whatever the cohort and the arm: the metastasis appears when
     the cumulative hazard, from the first tumor cell on, reaches -ln(u), linear within a month. So the same patient has
     the same luck in two arms, and an arm that lowers the hazard never brings the event forward. A second number chooses
-    the organ, in proportion to what each adds to the hazard in that month.
+    the organ, in proportion to what each adds to the hazard in that month. A third tells whether nodes are involved; it
+    is the one by which `cascade.biomarkers.measure_biomarkers` reads `p_node` under this seed, so that both agree.
     """
     import xarray as xr
 
@@ -293,13 +264,13 @@ def draw_events(outcomes: xr.Dataset, seed: int | None = None) -> xr.Dataset:
     fate = -np.log(uniform(chosen, "first metastasis", names))
     ordered = outcomes.transpose("patient", "organ", "month", ...)
     total, before = ordered["h_distant"].values, ordered["h_before"].values
-    time, event, rise = _first_time(total, fate - before, ordered["month"].values.astype(float))
+    time, event, rise = first_time(total, fate - before, ordered["month"].values.astype(float))
     early = fate <= before
     time, event = np.where(early, 0.0, time), event | early
     steps = np.diff(ordered["h_organ"].values, axis=2)
     share = np.take_along_axis(steps, np.clip(rise, 0, steps.shape[2] - 1)[:, None, None], axis=2)[:, :, 0]
     share = np.where(early[:, None], ordered["h_before_organ"].values, share)
-    organ = _site(share, uniform(chosen, "first organ", names), ordered["organ"].values, event)
+    organ = first_site(share, uniform(chosen, "first organ", names), ordered["organ"].values, event)
     at = ("patient",)
     found = xr.Dataset(
         {
@@ -315,34 +286,8 @@ def draw_events(outcomes: xr.Dataset, seed: int | None = None) -> xr.Dataset:
         coords={"patient": outcomes["patient"]},
         attrs=outcomes.attrs | {"seed_events": int(chosen)},
     )
+    if "p_stage" in outcomes:
+        found["stage"] = (at, drawn_stages(outcomes, early, chosen), {"long_name": "stage at diagnosis"})
     kept = [name for name, each in outcomes.data_vars.items() if each.attrs.get("role") in ("weight", "genotype")]
     kept += ["reason"] if "reason" in outcomes else []
     return found.merge(outcomes[kept], combine_attrs="override") if kept else found
-
-
-def _first_time(
-    total: NDArray[np.float64], level: NDArray[np.float64], months: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.int64]]:
-    """Return the month in which the hazard reaches a level, or that of the last one known; whether it does; the row."""
-    known = np.isfinite(total).sum(axis=1)
-    reached = np.nan_to_num(total, nan=-np.inf) >= level[:, None]
-    event = reached.any(axis=1) & (known > 0)
-    after = np.clip(np.where(event, reached.argmax(axis=1), 1), 1, len(months) - 1)
-    rows = np.arange(len(total))
-    low, high = total[rows, after - 1], total[rows, after]
-    with np.errstate(all="ignore"):
-        share = np.where(high > low, (level - low) / (high - low), 1.0)
-    when = months[after - 1] + np.clip(share, 0.0, 1.0) * (months[after] - months[after - 1])
-    last = np.where(known > 0, months[np.maximum(known - 1, 0)], np.nan)
-    return np.where(event, when, last), event, after - 1
-
-
-def _site(
-    share: NDArray[np.float64], luck: NDArray[np.float64], organs: NDArray[Any], event: NDArray[np.bool_]
-) -> NDArray[Any]:
-    """Choose an organ in proportion to its share, by a number between 0 and 1."""
-    rising = np.cumsum(np.nan_to_num(share), axis=1)
-    whole = rising[:, -1]
-    chosen = (rising <= (luck * whole)[:, None]).sum(axis=1)
-    chosen = np.minimum(chosen, len(organs) - 1)
-    return np.where(event, organs.astype(str)[chosen], "")

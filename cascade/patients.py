@@ -13,7 +13,7 @@ from warnings import warn
 import numpy as np
 
 from cascade._patient_cells import Cells, read_cells
-from cascade._patient_rows import EXPRESSION, MEASURES, Known, Measure, Row, read_rows
+from cascade._patient_rows import EXPRESSION, MEASURES, Known, Measure, Row, extra_measures, read_rows
 from cascade.errors import CascadeError, CascadeWarning, TableError
 from cascade.expression import Score, plan_scores, scored
 from cascade.genotype_table import Genotype
@@ -27,8 +27,12 @@ if TYPE_CHECKING:
 __all__ = ["MEASURES", "read_mutations", "read_patients"]
 
 
-SMALL = 10.0
-"""Diameters (mm) that are all below this look like centimeters."""
+SMALL = {"diameter_mm": (10.0, 10, "centimeters"), "ki67_percent": (1.0, 100, "fractions")}
+"""Numbers of patients that are all below the first number look like another unit: factor, and its name."""
+
+
+HINTS = 5
+"""Unknown patients for whom the closest id is looked up, which takes long among many."""
 
 
 def read_patients(
@@ -79,8 +83,8 @@ def read_patients(
 
     require_model(model, "read_patients")
     activities, lacking = plan_scores(model, scores)
-    extra = {name: Measure(name=name, unit="dimensionless") for name in measures}
     plan = plan_genotypes(model, genotypes)
+    extra = extra_measures(measures, model, plan)
     known = Known(model=model, plan=plan, activities=activities, lacking=lacking, measures=extra | dict(MEASURES))
     if mutations is not None and not isinstance(mutations, Mutations):
         mutations = read_mutations(mutations, table=genotypes)
@@ -88,7 +92,7 @@ def read_patients(
         if mutations is None:
             raise TableError("read_patients() was given neither a table nor mutations; give one")
         cells = Cells(path=Path("mutations"), header=["patient"], lines=[])
-        rows = [Row(line=0, patient=name) for name in mutations.genotypes]
+        rows = [Row(line=0, patient=name, from_mutations=True) for name in mutations.genotypes]
     else:
         cells = read_cells(path, "a table of patients")
         rows = read_rows(cells, known)
@@ -98,7 +102,7 @@ def read_patients(
         cells.find(cells.head, "no patient", "give a line for each")
     settled = _settle(cells, rows, known)
     cells.require_sound()
-    _warn_of_centimeters(rows)
+    _warn_of_units(rows)
     attrs: dict[str, Any] = settled.attrs | {
         "model": model.name,
         "model_hash": model.hash,
@@ -113,8 +117,9 @@ def _add_mutations(cells: Cells, rows: list[Row], mutations: Mutations) -> None:
     for name, found in mutations.genotypes.items():
         if name in here:
             here[name].genotypes += found
+            here[name].from_mutations = bool(found)
         else:
-            close = get_close_matches(name, here, n=1, cutoff=0.6)
+            close = get_close_matches(name, here, n=1, cutoff=0.6) if len(cells.issues) < HINTS else []
             hint = f"is it {close[0]!r}? " if close else ""
             cells.find(
                 cells.head,
@@ -149,7 +154,8 @@ def _settle(cells: Cells, rows: list[Row], known: Known) -> _Settled:
         try:
             values, missing = combine(known.plan, row.genotypes, own)
         except CascadeError as error:
-            cells.find(row.line, f"patient {row.patient!r}: {error}")
+            fix = "drop the line of one of them from the mutation table" if row.from_mutations else ""
+            cells.find(row.line, f"patient {row.patient!r}: {error}", fix)
             continue
         found.append(own | values)
         lacking |= missing | {f"{EXPRESSION}{s}": known.lacking[s] for s in row.scores if s in known.lacking}
@@ -168,14 +174,12 @@ def _size(row: Row, known: Known) -> dict[str, float]:
     return {surgery: density * volume * (diameter / one) ** 3}
 
 
-def _warn_of_centimeters(rows: Sequence[Row]) -> None:
-    diameters = [row.measures["diameter_mm"] for row in rows if "diameter_mm" in row.measures]
-    if len(diameters) > 2 and max(diameters) < SMALL:
-        warn(
-            f"no diameter_mm of {len(diameters)} patients reaches {SMALL:g} mm; multiply by 10 if they are centimeters",
-            CascadeWarning,
-            stacklevel=3,
-        )
+def _warn_of_units(rows: Sequence[Row]) -> None:
+    for name, (least, factor, unit) in SMALL.items():
+        numbers = [row.measures[name] for row in rows if name in row.measures]
+        if len(numbers) > 2 and 0 < max(numbers) < least:
+            text = f"no {name} of {len(numbers)} patients reaches {least:g}; multiply by {factor} if they are {unit}"
+            warn(text, CascadeWarning, stacklevel=3)
 
 
 def _mutation_attrs(rows: Sequence[Row], mutations: Mutations | None) -> dict[str, str]:
@@ -204,6 +208,7 @@ def _data(rows: Sequence[Row], settled: _Settled, known: Known) -> dict[str, Any
         data["has_genotype"] = (("patient", "genotype"), has, {"role": "genotype"})
     if any(row.weight is not None for row in rows):
         weights = np.array([row.weight for row in rows], dtype=float)
+        weights /= weights.max()  # the sum of the largest numbers would overflow
         data["weight"] = ("patient", weights / weights.mean(), {"units": "dimensionless", "role": "weight"})
     return data
 

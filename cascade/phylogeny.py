@@ -5,15 +5,18 @@ from __future__ import annotations
 import csv
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from cascade._files import path_of, read_text
-from cascade._tables import is_number
+from cascade._patient_cells import is_missing
+from cascade._tables import is_number, to_number
 from cascade.catalogue import load_module
 from cascade.errors import TableError, unknown_name
+from cascade.genotype_table import shipped_genotypes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +27,7 @@ MOST_CLONES = 24
 MOST_MUTATIONS = 0.1
 """Mutation probability per division from which on a clone is no rare descendant of its parent any more."""
 
-WORDS = ("clone", "parent", "prevalence", "cancer_cell_fraction", "lesions")
+WORDS = ("clone", "parent", "prevalence", "cancer_cell_fraction", "lesions", "genotypes")
 """Columns of a phylogeny that are no constants of the module `clone`."""
 
 _COMMON = {
@@ -32,6 +35,7 @@ _COMMON = {
     "n_single": "it is a unit of counting",
     "v_collective_floor": "it is a guard of the arithmetic",
 }
+_NOT_INHERITED = ("f_mutation", "init_n_epithelial_stem")
 _NOT_ABOVE_ONE = ("f_sensitive_kill", "f_sensitive_block", "f_kill_immune_stem", "w_founder_stem", "f_stem_founders")
 
 Lesions = Literal["own", "pooled", ""]
@@ -54,6 +58,8 @@ class Clone:
         Whether its metastases are counted apart; by default only where it answers to drugs unlike the founder.
     values : mapping of str to float
         Constants of the module `clone`; what is not said is as in the parent, but `f_mutation`.
+    genotypes : tuple of str
+        Ids of genotypes that it has beside those of its parent; see `cascade.with_clones`.
     """
 
     name: str
@@ -61,6 +67,7 @@ class Clone:
     prevalence: float | None = None
     lesions: Lesions = ""
     values: Mapping[str, float] = field(default_factory=dict)
+    genotypes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,46 +85,41 @@ class Phylogeny:
     where: str = "phylogeny"
 
     def __post_init__(self) -> None:
+        where = self.where
         names = [clone.name for clone in self.clones]
         if not names:
-            raise TableError(f"{self.where}: there is no clone in it")
+            raise TableError(f"{where}: there is no clone in it")
         if len(names) > MOST_CLONES:
             raise TableError(
-                f"{self.where}: {len(names)} clones; the limit is {MOST_CLONES}. Each has cells of its own in"
-                " blood and in"
+                f"{where}: {len(names)} clones; the limit is {MOST_CLONES}. Each has cells of its own in blood and in"
                 " every organ: keep those above a few percent, or that differ in what they do, and merge the others"
             )
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise TableError(
-                f"{self.where}: clone {', '.join(map(repr, twice))} is there twice; a clone has one parent"
-            )
+            raise TableError(f"{where}: clone {', '.join(map(repr, twice))} is there twice; a clone has one parent")
         for clone in self.clones:
             if not _ID.match(clone.name):
                 raise TableError(
-                    f"{self.where}: clone {clone.name!r}; names are lower snake case that starts with a letter, such as"
-                    f" clone_{'_'.join(clone.name.lower().split()) or 'a'}"
+                    f"{where}: clone {clone.name!r}; names are lower snake case that starts with a letter, such as"
+                    f" clone_{'_'.join(re.findall('[a-z0-9]+', clone.name.lower())) or 'a'}"
                 )
             if clone.parent and clone.parent not in names:
                 raise TableError(
-                    f"{self.where}: clone {clone.name!r} descends from {clone.parent!r}, which is no clone of"
-                    " the table; add"
-                    f" a row for {clone.parent!r} (the founder has an empty parent)"
+                    f"{where}: clone {clone.name!r} descends from {clone.parent!r}, which is no clone of the table;"
+                    f" add a row for {clone.parent!r} (the founder has an empty parent)"
                 )
         object.__setattr__(self, "clones", self._in_order())
         shares = sum(clone.prevalence or 0.0 for clone in self.clones)
         if shares > 1 + 1e-9:
-            raise TableError(
-                f"{self.where}: the prevalences add up to {shares:.4g}, which is more than all tumor cells"
-            )
+            raise TableError(f"{where}: the prevalences add up to {shares:.4g}, which is more than all tumor cells")
 
     def _in_order(self) -> tuple[Clone, ...]:
+        where = self.where
         roots = [clone.name for clone in self.clones if not clone.parent]
         if len(roots) > 1:
             raise TableError(
-                f"{self.where}: {', '.join(map(repr, roots))} have no parent; one clone founds the tumor, give"
-                " the others one"
-                " (a common ancestor that is hardly found any more can be a clone of small prevalence)"
+                f"{where}: {', '.join(map(repr, roots))} have no parent; one clone founds the tumor, give the others"
+                " one (a common ancestor that is hardly found any more can be a clone of small prevalence)"
             )
         found = [clone for clone in self.clones if not clone.parent]
         for each in found:
@@ -125,9 +127,8 @@ class Phylogeny:
         if len(found) < len(self.clones):
             circle = sorted({clone.name for clone in self.clones} - {clone.name for clone in found})
             raise TableError(
-                f"{self.where}: {', '.join(map(repr, circle))} descend from each other in a circle; one clone"
-                " founds the tumor"
-                " and has an empty parent"
+                f"{where}: {', '.join(map(repr, circle))} descend from each other in a circle; one clone founds the"
+                " tumor and has an empty parent"
             )
         return tuple(found)
 
@@ -144,39 +145,46 @@ class Phylogeny:
         """Return the constants of a clone, with those that it has from its ancestors."""
         clone = next(clone for clone in self.clones if clone.name == name)
         inherited = self.values_of(clone.parent) if clone.parent else {}
-        return {key: value for key, value in inherited.items() if key not in ("f_mutation", *_STARTS)} | dict(
-            clone.values
-        )
+        return {key: value for key, value in inherited.items() if key not in _NOT_INHERITED} | dict(clone.values)
 
-
-_STARTS = ("init_n_epithelial_stem",)
+    def genotypes_of(self, name: str) -> tuple[str, ...]:
+        """Return the genotypes of a clone, with those of its ancestors."""
+        clone = next(clone for clone in self.clones if clone.name == name)
+        inherited = self.genotypes_of(clone.parent) if clone.parent else ()
+        return tuple(dict.fromkeys((*inherited, *clone.genotypes)))
 
 
 def read_phylogeny(path: str | Path) -> Phylogeny:
-    """Read a phylogeny from a tab-separated file.
+    """Read a phylogeny from a file separated by tabs, or by the commas or semicolons of its header.
 
     Columns: `clone` and `parent` (empty for the founder); optionally `prevalence` (share of the tumor cells at
     diagnosis that are of this clone alone) or `cancer_cell_fraction` (the clone and its descendants, as sequencing
-    gives it), `lesions` (`own` or `pooled`), and any constant of the module `clone`, such as `f_mutation`,
-    `f_potential`, `f_plasticity`, `f_fitness`, `f_sensitive_kill`, `f_sensitive_block`. An empty cell is the value
-    of the parent. Lines that start with `#` are skipped.
+    gives it), `lesions` (`own` or `pooled`), `genotypes` (ids of `genotypes.tsv` that the clone has beside those of
+    its parent, separated by `|` or `;`; they multiply its constants), and any constant of the module `clone`, such as
+    `f_mutation`, `f_potential`, `f_plasticity`, `f_fitness`, `f_sensitive_kill`, `f_sensitive_block`. An empty cell
+    is the value of the parent. Lines that start with `#` are skipped.
 
     Raises
     ------
     TableError
         If the file cannot be read, has unknown columns, or is no tree; the message says which line.
+    UnknownNameError
+        If a genotype is unknown; the message tells the closest.
     """
     path = path_of(path, "a table of clones")
     lines = [line for line in read_text(path, TableError).splitlines() if line.strip() and not line.startswith("#")]
+    mark = "\t" if not lines or "\t" in lines[0] else max(";,", key=lines[0].count)
     try:
-        rows = list(csv.reader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
+        rows = list(csv.reader(lines, delimiter=mark, quoting=csv.QUOTE_NONE))
     except csv.Error as error:
         raise TableError(f"cannot read the phylogeny {path}: {error}") from None
-    header = [cell.strip() for cell in rows[0]] if rows else []
+    header = [cell.strip().lower() for cell in rows[0]] if rows else []
+    while header and not header[-1] and not any(any(cells[len(header) - 1 :]) for cells in rows[1:]):
+        header.pop()  # a spreadsheet keeps columns that were emptied
     if len(set(header)) < len(header):
         raise TableError(f"{path}: a column is there twice: {', '.join(header)}")
     for cells in rows[1:]:
-        if len(cells) > len(header):
+        if any(cells[len(header) :]):
             raise TableError(
                 f"{path}: {cells[0]!r} has {len(cells)} cells for {len(header)} columns; separate by single tabs"
             )
@@ -219,11 +227,10 @@ def _phylogeny(rows: list[dict[str, Any]], columns: list[str], where: str) -> Ph
         if column in _COMMON:
             raise TableError(f"{where}: {column!r} is the same for all clones: {_COMMON[column]}")
         if column not in WORDS and column not in constants:
-            hint = unknown_name("column", column, (*WORDS, *constants), where)
+            hint = str(unknown_name("column", column, (*WORDS, *constants), where)).rstrip("?")
             raise TableError(
-                f"{hint}. A clone differs by constants of the module clone; signaling (drivers, emt, notch,"
-                " ...) is the state"
-                " of a tissue that all clones share, so give such a genotype to the whole model"
+                f"{hint}. A clone differs by constants of the module clone and by genotypes; signaling (drivers, emt,"
+                " notch, ...) is the state of a tissue that all clones share"
             )
     if "prevalence" in columns and "cancer_cell_fraction" in columns:
         raise TableError(f"{where}: give prevalence or cancer_cell_fraction, not both")
@@ -233,6 +240,7 @@ def _phylogeny(rows: list[dict[str, Any]], columns: list[str], where: str) -> Ph
     return Phylogeny(clones=tuple(clones), where=where)
 
 
+@lru_cache(maxsize=1)
 def clone_constants() -> tuple[str, ...]:
     """Return the constants of the module `clone` in which clones may differ."""
     module = load_module("clone")
@@ -243,16 +251,35 @@ def clone_constants() -> tuple[str, ...]:
 def _clone(row: Mapping[str, Any], constants: tuple[str, ...], where: str) -> Clone:
     name = _text(row.get("clone"))
     lesions = _lesions(_text(row.get("lesions")), name, where)
-    values = {key: _number(row[key], key, name, where) for key in constants if not _is_empty(row.get(key))}
+    values = {key: _number(row[key], key, name, where) for key in constants if not _is_unknown(row.get(key))}
     share = row.get("prevalence")
-    prevalence = None if _is_empty(share) else _number(share, "prevalence", name, where)
+    prevalence = None if _is_unknown(share) else _number(share, "prevalence", name, where)
     if prevalence is not None and "f_mutation" in values:
         raise TableError(f"{where}: clone {name!r} has a prevalence and an f_mutation; give one, the other follows")
     if not _text(row.get("parent")) and values.get("f_mutation"):
         raise TableError(
             f"{where}: clone {name!r} founds the tumor, so it arises by no mutation; leave f_mutation empty"
         )
-    return Clone(name=name, parent=_text(row.get("parent")), prevalence=prevalence, lesions=lesions, values=values)
+    return Clone(
+        name=name,
+        parent=_text(row.get("parent")),
+        prevalence=prevalence,
+        lesions=lesions,
+        values=values,
+        genotypes=_genotypes(row.get("genotypes"), name, where),
+    )
+
+
+def _genotypes(cell: object, name: str, where: str) -> tuple[str, ...]:
+    """Return the ids in a cell, or in a list of them."""
+    if _is_unknown(cell):
+        return ()
+    parts = re.split("[|;]", cell) if isinstance(cell, str) else cell if isinstance(cell, Iterable) else [cell]
+    ids = tuple(dict.fromkeys(filter(None, (re.sub(r"[\s-]+", "_", str(part).strip().lower()) for part in parts))))
+    for each in ids:
+        if each not in shipped_genotypes():
+            raise unknown_name("genotype", each, shipped_genotypes(), f"{where}, clone {name!r}")
+    return ids
 
 
 def _lesions(text: str, name: str, where: str) -> Lesions:
@@ -264,8 +291,8 @@ def _lesions(text: str, name: str, where: str) -> Lesions:
 
 def _number(cell: object, key: str, name: str, where: str) -> float:
     try:
-        value = float(cell) if isinstance(cell, str) or is_number(cell) else math.nan
-    except ValueError:
+        value = to_number(cell.strip()) if isinstance(cell, str) else float(cell) if is_number(cell) else math.nan
+    except TableError:
         value = math.nan
     most = MOST_MUTATIONS if key == "f_mutation" else 1.0 if key in (*_NOT_ABOVE_ONE, "prevalence") else math.inf
     if key == "cancer_cell_fraction":
@@ -294,6 +321,10 @@ def _without_descendants(tree: Phylogeny, rows: list[dict[str, Any]], where: str
         if "f_mutation" in clone.values:
             raise TableError(f"{where}: clone {clone.name!r} has a cancer_cell_fraction and an f_mutation; give one")
         yield replace(clone, prevalence=share[clone.name] - below)
+
+
+def _is_unknown(cell: object) -> bool:
+    return _is_empty(cell) or (isinstance(cell, str) and is_missing(cell.strip()))
 
 
 def _text(cell: object) -> str:

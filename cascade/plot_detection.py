@@ -92,6 +92,7 @@ def plot_lead_time(found: xr.Dataset, axis: Axes | None = None) -> Axes:
         label = f"{test}: {100 * found_in_all:.0f} % found before"
         axis.step(np.append(months, 0.0), 100 * np.append(share, found_in_all), where="pre", color=color, label=label)
     axis.set(xlabel="months before standard care", ylabel="metastases found (%)", xlim=(longest, 0), ylim=(0, 101))
+    axis.locator_params("x", integer=True)
     axis.legend(frameon=False, fontsize=8, loc="upper left")
     clean(axis)
     return axis

@@ -26,7 +26,7 @@ def risk_course(outlook: xr.Dataset, axis: Axes | None = None, *, treated: int =
     """
     import numpy as np
 
-    from cascade.outlook import weighted_quantile
+    from cascade.outlook_effects import weighted_quantile
 
     axis = new_axis(axis, (6.4, 4.0))
     weight = outlook["weight"].values
@@ -43,9 +43,9 @@ def risk_course(outlook: xr.Dataset, axis: Axes | None = None, *, treated: int =
         share = weight * known / max((weight * known).sum(), 1e-300)
         mean = share @ np.nan_to_num(outlook["risk_treated"].values[:, place])
         color = (COLORS[1], COLORS[2], COLORS[3])[place % 3]
-        axis.plot(years, 100 * np.concatenate([[0], mean]), color=color, linewidth=1.6, label=f"mean, {name}")
+        axis.plot(years, 100 * np.concatenate([[0], mean]), color=color, linewidth=1.6, label=wrap(f"mean, {name}", 34))
     axis.set(xlabel="years after surgery", ylabel="overt distant metastasis (%)", xlim=(0, years[-1]), ylim=(0, None))
-    axis.legend(frameon=False, fontsize=8.5, loc="upper left")
+    axis.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2)  # it hides no draws
     clean(axis)
     return axis
 
@@ -89,7 +89,7 @@ def tests(outlook: xr.Dataset, axis: Axes | None = None) -> Axes:
 
 
 def subgroups(effects: xr.Dataset, target: str, axis: Axes | None = None) -> Axes:
-    """Draw the effect of one target in every subgroup and outside of it; what differs beyond chance is in color.
+    """Draw the effect of one target in every subgroup and outside of it; where it differs beyond chance, in color.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def subgroups(effects: xr.Dataset, target: str, axis: Axes | None = None) -> Axe
         part = table.sel(side=side)
         mean, low, high = (part[f"effect{end}"].values for end in ("", "_lower", "_upper"))
         for row in np.flatnonzero(np.isfinite(mean)):
-            color = COLORS[1 if side == "in" else 0] if bool(table["different"].values[row]) else GREY
+            color = COLORS[1 if side == "in" else 0] if bool(table["different_effect"].values[row]) else GREY
             color = "#000000" if rows[row] == "all" else color
             axis.plot([low[row], high[row]], [row + offset] * 2, color=color, linewidth=1.5)
             axis.plot(mean[row], row + offset, "o", color=color, markersize=6,
@@ -155,7 +155,10 @@ def best_targets(personal: xr.Dataset, axis: Axes | None = None, *, top: int = 1
 
 
 def effect_map(effects: xr.Dataset, axis: Axes | None = None) -> Axes:
-    """Draw the mean effect of every target in every subgroup; what differs from the rest beyond chance is framed."""
+    """Draw the mean effect of every target in every subgroup; what differs from the rest beyond chance is framed.
+
+    A dashed frame: only the hazard ratio differs, and the effect does not, or not beyond chance.
+    """
     import numpy as np
     from matplotlib.patches import Rectangle
 
@@ -166,16 +169,21 @@ def effect_map(effects: xr.Dataset, axis: Axes | None = None) -> Axes:
     good = -mean if effects.attrs["better"] == "lower" else mean
     largest = float(np.nanmax(np.abs(mean), initial=0.0)) or 1.0
     axis.imshow(good, cmap="RdBu", vmin=-1.3 * largest, vmax=1.3 * largest, aspect="auto")
-    different = effects["different"].transpose("subgroup", "target").values
+    framed, solid = (effects[name].transpose("subgroup", "target").values for name in ("different", "different_effect"))
     scale, unit = str(effects.attrs["effect_scale"]), str(effects.attrs["readout_unit"])
     for row, column in np.ndindex(rows, columns):
         dark = abs(mean[row, column]) > 0.85 * largest
         axis.text(column, row, effect_text(float(mean[row, column]), scale, unit), ha="center", va="center",
                   fontsize=8.5, color="white" if dark else "#222222")  # fmt: skip
-        if different[row, column]:
-            axis.add_patch(Rectangle((column - 0.48, row - 0.46), 0.96, 0.92, fill=False, edgecolor="black", lw=1.6))
+        if framed[row, column]:
+            line = "-" if solid[row, column] else (0, (3, 2))
+            axis.add_patch(
+                Rectangle(
+                    (column - 0.48, row - 0.46), 0.96, 0.92, fill=False, edgecolor="black", lw=1.6, linestyle=line
+                )
+            )
     names = [str(name) for name in table["target_name"].values]
-    axis.set_xticks(range(columns), [wrap(name, 16) for name in names], fontsize=9)
+    axis.set_xticks(range(columns), [wrap(name, 16) for name in names], fontsize=9, rotation=20 if columns > 4 else 0)
     axis.set_yticks(range(rows), [wrap(str(name), 34) for name in table["subgroup"].values], fontsize=9)
     axis.tick_params(length=0)
     axis.spines[:].set_visible(False)

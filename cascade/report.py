@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cascade import plot, plot_cascade, plot_ranking, plot_synergy, plot_waterfall, verdict
 from cascade._files import make_folder, safe_cell, write_dataset, write_text, written
+from cascade._report_people import people_context, people_figures
 from cascade._style import embed, new_figure, render
 from cascade._words import percent
 from cascade.errors import AnalysisError
@@ -30,7 +31,6 @@ _PANELS = (
     (("emt__a_emt", "hypoxia_vegf__a_hif", "pdl1_immune__a_pd1"), None),
 )
 """What the report shows of the untreated patient, if the model has it; decades of a logarithmic scale, or None."""
-
 
 _CLINIC = ("h_since_surgery", "h_cumulative", "f_lethal", "p_ctc_positive", "p_overt")
 """Variables of `endpoints` that the figure of the clinical course needs, beside those of the organs."""
@@ -108,7 +108,7 @@ def _figures(model: Model, ranking: xr.Dataset, untreated: xr.Dataset) -> dict[s
     figures: dict[str, Figure] = {}
     if ranking["rank"].sel(window=ranking.attrs["window"]).notnull().any():
         figures["forest"] = _draw_forest(ranking)
-        figures |= _ranking_figures(ranking)
+        figures |= _ranking_figures(ranking) | people_figures(ranking)
     if "mu_star" in ranking and ranking["mu_star"].notnull().any():
         figures["morris"] = new_figure(8.6, 6.2)
         plot.morris(ranking, figures["morris"].subplots(), top=20)
@@ -246,7 +246,6 @@ def _context(model: Model, ranking: xr.Dataset, untreated: xr.Dataset, command: 
         "effect_header": f"{verdict.effect_header(ranking)}, {main}",
         "windows": _meanings(ranking),
         "relevant": percent(float(attrs["relevant_share"])),
-        "uncertain": sum(p.estimate for p in model.parameters),
         "window_words": f"{main}: {share} of the activity blocked, or as much added",
         "untreated_caption": "The patient with nominal parameters, untreated. Metastases are expected numbers: means"
         " over patients with these parameters." + (" The dotted line marks surgery." if surgery else ""),
@@ -256,7 +255,7 @@ def _context(model: Model, ranking: xr.Dataset, untreated: xr.Dataset, command: 
         "reasons": verdict.reasons(ranking),
         "command": command,
         "provenance": _provenance(model, ranking),
-    }
+    } | people_context(model, ranking)
 
 
 def _meanings(ranking: xr.Dataset) -> list[str]:

@@ -84,6 +84,16 @@ def fit_risk(
         If the cohort is too small, has one class only, is not followed until the horizon, or an argument is wrong.
     UnknownNameError
         If a feature is not known.
+
+    Notes
+    -----
+    What to expect of the model: of 394 patients of the cohort `breast_er` (composition `breast`, seed 1, exact
+    probabilities, tests as they read by default) size alone ranks metastasis within ten years with a c-index of 0.63
+    (95 % 0.60 to 0.67), all biomarkers with 0.73 (0.70 to 0.75), and the constants of each patient with 0.84; Brier
+    scores are 0.228, 0.192 and 0.122 where the prevalence has 0.250, the calibration slope 0.99 (0.85 to 1.15). Lymph
+    nodes, VEGF, tumor DNA and size carry it. They tell nothing of the first organ (-0.0006 nat, -0.002 to 0.001), while
+    the constants `w_soil` of bone, lung and liver tell 0.05 nat: in this model the site is written in the soil and not
+    in the tumor.
     """
     from cascade._risk_models import MODELS, one_thread
     from cascade._risk_page import fit_study

@@ -39,7 +39,8 @@ _LABELS = {
     "log_hazard_ratio_difference": "mean log hazard ratio in the subgroup less that outside",
     "effect_p": "chance of such a difference if the subgroup meant nothing (permutation test)",
     "effect_p_holm": "the same, corrected for all tests made (Holm)",
-    "different": f"the corrected chance is below {LEVEL}",
+    "different": f"the corrected chance of either difference is below {LEVEL}",
+    "different_effect": f"that of the effect is below {LEVEL}, and not only that of the log hazard ratio",
     "risk": "mean risk of overt distant metastasis without treatment",
     "risk_reduction": "mean absolute reduction of that risk by the treatment",
     "nnt": "number needed to treat so that one metastasis less is overt; negative: to harm",
@@ -72,9 +73,10 @@ def subgroup_effects(
     xarray.Dataset
         Over `subgroup` (the first is "all"), `side` ("in" and "out"), `target` and `horizon` (years after surgery):
         mean `effect` and `log_hazard_ratio` with bootstrap limits, `effect_rank`; their `_difference`, in less out,
-        with limits, `_p` and `_p_holm`; `different`; `risk`, `risk_reduction` and `nnt` with limits. NaN on a side of
-        fewer than 2 patients; nothing is tested below 5 on each side. What `nnt_upper` says is infinite if the limits
-        of the risk reduction hold 0.
+        with limits, `_p` and `_p_holm`; `different` (either) and `different_effect`; `risk`, `risk_reduction` and `nnt`
+        with limits. NaN on a side of fewer than 2 patients; nothing is tested below 5 on each side. `nnt` is infinite
+        where nothing changes beyond the noise of the solver and negative where the treatment harms (number needed to
+        harm); `nnt_upper` is infinite if the limits of the risk reduction hold 0.
 
     Notes
     -----
@@ -119,8 +121,8 @@ class _Columns:
         if "risk_treated" in table:
             self.horizons = [float(year) for year in table["horizon"].values]
             self.risk = table["risk_untreated"].transpose("patient", "horizon").values
-            treated = table["risk_treated"].transpose("patient", "target", "horizon").values
-            self.reduction = self.risk[:, None, :] - treated
+            found = 0.0 - change(table["risk_untreated"], table["risk_treated"], "difference", noise)
+            self.reduction = found.transpose("patient", "target", "horizon").values
 
 
 def _window(ranking: xr.Dataset, window: str | None) -> str:
@@ -270,6 +272,7 @@ def _tested(
     dims = ("subgroup", "target")
     for kind, chance, fixed in zip(("effect", "log_hazard_ratio"), chances, corrected, strict=True):
         found[f"{kind}_p"], found[f"{kind}_p_holm"] = (dims, chance), (dims, fixed)
-    found["different"] = (dims, (np.nan_to_num(corrected, nan=1.0) < LEVEL).any(axis=0))
+    beyond = np.nan_to_num(corrected, nan=1.0) < LEVEL
+    found["different_effect"], found["different"] = (dims, beyond[0]), (dims, beyond.any(axis=0))
     found.attrs |= {"permutations": permutations, "tests": int(np.isfinite(chances).sum()), "fewest": FEWEST}
     return found

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cascade._cox import Z, hazard_ratio, require_both
-from cascade._followed import MONTHS_PER_YEAR, Followed, followed, month_grid, provenance
+from cascade._compared import compared, enrolled_by_control, survival_interval
+from cascade._cox import Z
+from cascade._followed import Followed, followed, month_grid, provenance
 from cascade._other_deaths import DEATH, with_deaths
-from cascade._risk_sets import RiskSets, at_risk, incidence, restricted_mean, risk_sets, survival
-from cascade._survival_words import describe, needed_to_treat
-from cascade._tables import is_number
+from cascade._risk_sets import at_risk, incidence, restricted_mean, risk_sets, survival
+from cascade._survival_words import describe
 from cascade.errors import AnalysisError
 
 if TYPE_CHECKING:
@@ -95,18 +95,6 @@ def _course(rows: Followed, grid: Numbers) -> dict[str, Any]:
         "restricted_mean": restricted_mean(sets, last)[0] if last > 0 else 0.0,
         "median": float(sets.time[np.argmax(sets.survival <= 0.5)]) if (sets.survival <= 0.5).any() else math.nan,
     }
-
-
-def survival_interval(sets: RiskSets, grid: Numbers) -> tuple[Numbers, Numbers, Numbers]:
-    """Return survival at the grid with its 95 % interval on the log-log scale; NaN after the last patient."""
-    share, influence = survival(sets, grid)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        error = np.sqrt((influence**2).sum(axis=0)) / np.abs(np.log(share))
-        lower, upper = share ** np.exp(Z * error), share ** np.exp(-Z * error)
-    sure = (share == 0) | (share == 1)
-    lower, upper = np.where(sure, share, lower), np.where(sure, share, upper)
-    unseen = (grid > sets.rows.time.max()) & (share > 0)
-    return tuple(np.where(unseen, math.nan, each) for each in (share, lower, upper))  # type: ignore[return-value]
 
 
 def competing_risks(
@@ -231,7 +219,10 @@ def compare_arms(
         `restricted_to`), and over `year`: `risk_control`, `risk_arm`, `risk_reduction` (control - arm; above 0 the arm
         is better) and `nnt`, the number needed to treat (below 0: to harm); each with its 95 % interval `*_lower` and
         `*_upper`. An `nnt_upper` that is infinite says that the interval reaches no difference at all. `reason` says
-        why there is no hazard ratio; a `year` that was not observed in both is NaN.
+        why there is no hazard ratio; a `year` that was not observed in both is NaN. `p_proportional` tests that the
+        ratio is the same early and late (score test of its slope in the rank of the events, Grambsch and Therneau
+        1994); where it is small, read `restricted_mean_difference` instead. NaN for weighted or paired patients.
+        Attribute `metastatic`: rows left out of both arms, since they were metastatic at diagnosis.
 
     Raises
     ------
@@ -240,11 +231,12 @@ def compare_arms(
 
     Notes
     -----
-    With weights, or with the same patients in both arms, all variances and the test are robust and by patient.
+    With weights, or with the same patients in both arms, all variances and the test are robust and by patient. The same
+    patients are enrolled by the control: whom the arm alone makes metastatic at diagnosis has the event at month 0.
     """
     import xarray as xr
 
-    both = [followed(each, weights)[0] for each in (control, arm)]
+    both = [followed(each, weights)[0] for each in (control, enrolled_by_control(control, arm))]
     found = compared(*both, years=years, restricted_to=restricted_to)
     result = xr.Dataset(found, coords={"year": np.asarray(years, dtype=float)})
     describe(result)
@@ -252,59 +244,6 @@ def compare_arms(
         name: sum(getattr(rows, name) for rows in both) for name in ("metastatic", "missing")
     }
     return result
-
-
-def compared(
-    control: Followed, arm: Followed, *, years: Sequence[float], restricted_to: float | None = None
-) -> dict[str, Any]:
-    """Return what `compare_arms` tells, as variables."""
-    require_both(control, arm)
-    ratio = hazard_ratio(control, arm)
-    last = float(min(control.time.max(), arm.time.max()))
-    if restricted_to is not None:
-        if not (is_number(restricted_to) and 0 < restricted_to <= last):
-            raise AnalysisError(f"restricted_to is {restricted_to!r}; give a month up to {last:g}, the last observed")
-        last = float(restricted_to)
-    sets = risk_sets(control), risk_sets(arm)
-    means = [restricted_mean(each, last) for each in sets]
-    difference = means[1][0] - means[0][0]
-    error = _paired_error(control, arm, means[0][1], means[1][1])
-    found: dict[str, Any] = dict(zip(_names("hazard_ratio"), ratio.interval, strict=True))
-    found |= {"log_hazard_ratio_error": ratio.error, "p_log_rank": ratio.p, "reason": ratio.reason}
-    found |= dict(zip(_names("restricted_mean_difference"), _around(difference, error), strict=True))
-    return found | {"restricted_to": last} | _risks(control, arm, sets, np.asarray(years, dtype=float))
-
-
-def _names(name: str) -> tuple[str, str, str]:
-    return name, f"{name}_lower", f"{name}_upper"
-
-
-def _around(value: Any, error: Any) -> tuple[Any, Any, Any]:
-    return value, value - Z * error, value + Z * error
-
-
-def _paired_error(control: Followed, arm: Followed, of_control: Numbers, of_arm: Numbers) -> Any:
-    """Return the standard error of arm - control from the contributions of patients, who may be in both."""
-    _, person = np.unique(np.concatenate([control.patient, arm.patient]), return_inverse=True)
-    total = np.zeros((person.max() + 1, *of_arm.shape[1:]))
-    np.add.at(total, person, np.concatenate([-of_control, of_arm]))
-    return np.sqrt((total**2).sum(axis=0))
-
-
-def _risks(control: Followed, arm: Followed, sets: tuple[RiskSets, RiskSets], years: Numbers) -> dict[str, Any]:
-    grid = month_grid(years * MONTHS_PER_YEAR, 0.0)
-    courses = [survival_interval(each, grid) for each in sets]
-    parts = [survival(each, grid) for each in sets]
-    found: dict[str, Any] = {}
-    for name, (share, lower, upper) in zip(("risk_control", "risk_arm"), courses, strict=True):
-        found |= dict(zip(_names(name), (1 - share, 1 - upper, 1 - lower), strict=True))
-    with np.errstate(invalid="ignore"):
-        scaled = [np.where(share > 0, share * influence, 0.0) for share, influence in parts]
-    reduction = courses[1][0] - courses[0][0]
-    ends = _around(reduction, _paired_error(control, arm, *scaled))
-    found |= dict(zip(_names("risk_reduction"), ends, strict=True))
-    found |= dict(zip(_names("nnt"), needed_to_treat(*ends), strict=True))
-    return {name: ("year", value) for name, value in found.items()}
 
 
 def _described(found: xr.Dataset, everyone: Followed, events: xr.Dataset) -> xr.Dataset:

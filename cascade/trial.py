@@ -10,10 +10,11 @@ import numpy as np
 
 from cascade._followed import MONTHS_PER_YEAR, over_patients
 from cascade._randomize import Plan, assign, enroll
+from cascade._tables import is_number
 from cascade._trial_results import compare, courses, describe, interim, subgroups
 from cascade.errors import AnalysisError
 from cascade.specs import Model
-from cascade.trial_arms import Arms, follow_arms
+from cascade.trial_arms import Arms, arms_of, follow_arms
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -74,13 +75,51 @@ def run_trial(
     >>> trial = run_trial(model, cohort, {"control": (), "bevacizumab": drug}, n=300)
     >>> float(trial["hazard_ratio"].sel(comparison="bevacizumab"))
     """
+    design: dict[str, Any] = {
+        "n": n, "allocation": allocation, "accrual_months": accrual_months, "dropout": dropout, "death": death,
+        "paired": paired, "looks": looks, "bounds_shape": bounds_shape, "alpha": alpha, "power": power,
+        "replicates": replicates, "seed": seed,
+    }  # fmt: skip
+    check_trial(list(arms_of(arms)), years_after=years_after, **design)
     outcomes = follow_arms(model, cohort, arms, years_after=years_after, seed=seed, **options)
     if isinstance(by, str) and by not in outcomes and by in cohort:
         by = cohort[by]
-    return trial_of(
-        outcomes, years_after=years_after, n=n, allocation=allocation, accrual_months=accrual_months, dropout=dropout,
-        death=death, paired=paired, by=by, looks=looks, bounds_shape=bounds_shape, alpha=alpha, power=power,
-        replicates=replicates, seed=seed,
+    return trial_of(outcomes, years_after=years_after, by=by, **design)
+
+
+def check_trial(labels: Sequence[str], *, years_after: float, **design: Any) -> None:
+    """Refuse a design that `trial_of` would refuse, before any run is spent on it.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        Of the arms, the control first.
+    years_after, **design
+        As of `trial_of`, but for `by` and `weights`.
+
+    Raises
+    ------
+    AnalysisError
+        If a number cannot be used.
+    """
+    if not (is_number(years_after) and years_after > 0):
+        raise AnalysisError(f"years_after is {years_after!r}; give a number above 0")
+    _plan(labels, years_after * MONTHS_PER_YEAR, **design)
+
+
+def _plan(
+    labels: Sequence[str],
+    months: float,
+    *,
+    allocation: Mapping[str, float] | None,
+    accrual_months: float,
+    paired: bool,
+    looks: Sequence[float],
+    **others: Any,
+) -> Plan:
+    return Plan(
+        months=months, allocation=_allocation(labels, allocation), paired=bool(paired), accrual=accrual_months,
+        looks=tuple(looks), **others,
     )  # fmt: skip
 
 
@@ -145,13 +184,18 @@ def trial_of(
         Over `arm` and `month`: `survival` (Kaplan-Meier) with `lower`, `upper`, `at_risk`, and `survival_exact`.
         Over `comparison`, the arms other than the control: all that `cascade.survival.compare_arms` tells (over `year`
         where it is a risk), `p_adjusted` (Holm, for all comparisons), `hazard_ratio_exact` and `risk_reduction_exact`
-        without chance; `n_needed`, `n_needed_schoenfeld`, and `power`, the chance of a trial of this size to find it.
+        without chance; `hazard_ratio_early` and `hazard_ratio_late`, the ratio without chance until and after
+        `half_month`, by which half of the metastases are expected: they differ if hazards are not proportional;
+        `n_needed`, `n_needed_schoenfeld`, and `power`, the chance of a trial of this size to find it.
         Over `comparison` and `look`: `look_month`, `look_events`, `look_z`, `look_bound`, `look_passed`.
         Over `comparison` and `subgroup` (with `by`): `subgroup_ratio` with its interval, `subgroup_patients`,
         `subgroup_events`; and `p_interaction`, whether the ratios differ (Cochran's Q).
         Over `patient` (and `arm` if paired): `time` (months since surgery), `event`, `organ`, `end` (what ended the
         time), `entry` (month), `source` (the patient of the cohort), `assigned` (the arm) and `weight`.
-        `verdict` in attrs says it in words.
+        In attrs: `verdict` says it in words; `metastatic`, how many of the cohort are metastatic at diagnosis and so
+        not randomized (expected, if n are drawn), `metastatic_share` the same by weight, `missing` those without a
+        run, `effective_patients` the effective number of different patients that are drawn from: what these few have
+        in common is in no interval.
 
     Raises
     ------
@@ -166,10 +210,10 @@ def trial_of(
     import xarray as xr
 
     labels = _labels(outcomes)
-    plan = Plan(
-        months=_months(outcomes, years_after), n=n, allocation=_allocation(labels, allocation), paired=bool(paired),
-        accrual=accrual_months, dropout=dropout, death=death, seed=seed, looks=tuple(looks), alpha=alpha,
-        bounds_shape=bounds_shape, power=power, replicates=replicates,
+    plan = _plan(
+        labels, _months(outcomes, years_after), n=n, allocation=allocation, accrual_months=accrual_months,
+        dropout=dropout, death=death, paired=paired, looks=looks, bounds_shape=bounds_shape, alpha=alpha, power=power,
+        replicates=replicates, seed=seed,
     )  # fmt: skip
     enrolled = enroll(outcomes, labels, plan, weights)
     trial = assign(enrolled, plan)
@@ -195,11 +239,16 @@ def events_of_arm(trial: xr.Dataset, arm: str) -> xr.Dataset:
 def _labels(outcomes: xr.Dataset) -> list[str]:
     if "arm" not in getattr(outcomes, "dims", ()) or outcomes.sizes["arm"] < 2:
         raise AnalysisError("outcomes are not over two arms or more; give what cascade.trial.follow_arms() returns")
-    return [str(each) for each in outcomes["arm"].values]
+    labels = [str(each) for each in outcomes["arm"].values]
+    if len(set(labels)) < len(labels):
+        raise AnalysisError(f"two arms are called {max(labels, key=labels.count)!r}; give each a name of its own")
+    return labels
 
 
 def _months(outcomes: xr.Dataset, years_after: float | None) -> float:
     last = float(outcomes["month"].values[-1])
+    if years_after is not None and not is_number(years_after):
+        raise AnalysisError(f"years_after is {years_after!r}; give a number above 0")
     months = last if years_after is None else float(years_after) * MONTHS_PER_YEAR
     if not 0 < months <= last + 1e-9:
         raise AnalysisError(f"years_after is {years_after!r}; these patients were followed for {last / 12:g} years")

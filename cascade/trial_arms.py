@@ -97,8 +97,10 @@ def follow_arms(
         [each.drop_vars(shared) for each in found], dim="arm", join="exact", combine_attrs="drop_conflicts"
     )
     joined = joined.assign_coords(arm=list(plans)).merge(found[0][shared], combine_attrs="override")
+    # attributes are those of the control; the models of the arms differ by their treatments
     joined.attrs = found[0].attrs | {
-        "arm": json.dumps({label: [_words(p) for p in plan] for label, plan in plans.items()})
+        "arm_models": json.dumps({label: each.hash for label, each in zip(plans, models, strict=True)}),
+        "arm": json.dumps({label: [_words(p) for p in plan] for label, plan in plans.items()}),
     }
     return joined
 

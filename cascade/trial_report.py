@@ -109,8 +109,10 @@ def _facts(trial: xr.Dataset) -> list[tuple[str, str]]:
     attrs = trial.attrs
     found = [
         ("patients of the cohort", f"{attrs['cohort']}"),
+        ("effective number of different patients", number(float(attrs["effective_patients"]))),
         *((f"cannot enter: {reason}", str(count)) for reason, count in json.loads(attrs["missing_reasons"]).items()),
-        ("metastatic at diagnosis, not enrolled", percent(float(attrs["metastatic_share"]))),
+        ("metastatic at diagnosis, not randomized", f"{number(float(attrs['metastatic']))}"),
+        ("the same, by weight", percent(float(attrs["metastatic_share"]))),
         ("months from the first surgery to the analysis", number(float(attrs["months"]))),
         ("months of accrual", number(float(attrs["accrual_months"]))),
         ("lost per year", percent(float(attrs["dropout"]))),
@@ -125,6 +127,16 @@ def _rows(trial: xr.Dataset) -> list[dict[str, Any]]:
         row = trial.sel(comparison=label)
         cells = [
             ("hazard ratio", _interval(row, "hazard_ratio"), number(float(row["hazard_ratio_exact"]))),
+            (
+                f"hazard ratio until and after month {number(float(row['half_month']))}, half of the metastases",
+                "",
+                f"{number(float(row['hazard_ratio_early']))}, {number(float(row['hazard_ratio_late']))}",
+            ),
+            (
+                "p that the hazard ratio does not change with time",
+                number(float(row["p_proportional"]), 2),
+                "",
+            ),
             ("p of the log-rank test, adjusted for the number of arms", number(float(row["p_adjusted"]), 2), ""),
             (
                 f"months without metastasis gained in {number(float(row['restricted_to']))}",

@@ -14,7 +14,10 @@ from cascade._enroll import Conduct
 from cascade._followed import MONTHS_PER_YEAR, provenance
 from cascade._hazards import Hazards, enrolled_pair
 from cascade._replicates import Replicates, event_share, expected_ratio, replicate
-from cascade._tables import is_number, require_whole
+from cascade._schoenfeld import check_share
+from cascade._schoenfeld import schoenfeld_events as schoenfeld_events
+from cascade._schoenfeld import schoenfeld_power as schoenfeld_power
+from cascade._tables import require_whole
 from cascade.errors import AnalysisError
 
 if TYPE_CHECKING:
@@ -24,6 +27,8 @@ MOST_PATIENTS = 200_000
 """No trial is larger: a difference that needs more is none."""
 
 _MOST_DRAWN = 400_000_000
+
+_TOO_MANY = f"more than {MOST_PATIENTS} patients would be needed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,34 +62,6 @@ class Design:
         return event_share(self.pair, self.conduct, self.allocation)
 
 
-def schoenfeld_events(
-    hazard_ratio: float, *, power: float = 0.8, alpha: float = 0.05, allocation: float = 0.5
-) -> float:
-    """Return how many events a two-sided log-rank test needs (Schoenfeld 1983); infinite without a difference."""
-    from scipy.stats import norm
-
-    _check_share("power", power)
-    _check_share("allocation", allocation)
-    if not hazard_ratio > 0 or hazard_ratio == 1:
-        return math.inf
-    z = norm.isf(alpha / 2) + norm.ppf(power)
-    return float(z**2 / (allocation * (1 - allocation) * math.log(hazard_ratio) ** 2))
-
-
-def schoenfeld_power(hazard_ratio: float, events: float, *, alpha: float = 0.05, allocation: float = 0.5) -> float:
-    """Return the power of a two-sided log-rank test with that many events (Schoenfeld 1983)."""
-    from scipy.stats import norm
-
-    shift = abs(math.log(hazard_ratio)) * math.sqrt(events * allocation * (1 - allocation)) if hazard_ratio > 0 else 0.0
-    limit = norm.isf(alpha / 2)
-    return float(norm.cdf(shift - limit) + norm.cdf(-shift - limit))
-
-
-def _check_share(name: str, value: object) -> None:
-    if not (is_number(value) and 0 < value < 1):
-        raise AnalysisError(f"{name} is {value!r}; give a number above 0 and below 1")
-
-
 def design_of(
     control: xr.Dataset,
     arm: xr.Dataset,
@@ -102,7 +79,7 @@ def design_of(
     seed: int = 1,
 ) -> Design:
     """Return the design of a trial: arguments as of `power_of_trial`."""
-    _check_share("allocation", allocation)
+    check_share("allocation", allocation)
     require_whole("replicates", replicates, 100, 1_000_000)
     require_whole("seed", seed, 0, 2**63 - 1)
     shares = looks_of(tuple(looks))
@@ -193,9 +170,10 @@ def power_row(design: Design, n: int) -> dict[str, float]:
         "months": float(found.month[at].mean()),
         "stopped_early": float((stop < len(design.looks) - 1).mean()),
         **dict(zip(("hazard_ratio", "hazard_ratio_lower", "hazard_ratio_upper"), map(float, middle), strict=True)),
-        "power_schoenfeld": schoenfeld_power(
-            design.ratio, n * design.share, alpha=design.alpha, allocation=design.allocation
-        ),
+        # without an event in one arm there is no ratio that the formula could take
+        "power_schoenfeld": math.nan
+        if math.isnan(design.ratio)
+        else schoenfeld_power(design.ratio, n * design.share, alpha=design.alpha, allocation=design.allocation),
     }
 
 
@@ -221,8 +199,9 @@ def sample_size(control: xr.Dataset, arm: xr.Dataset, *, power: float = 0.8, **o
     Returns
     -------
     xarray.Dataset
-        `n` patients in both arms together and `n_schoenfeld`, the number by Schoenfeld's formula; infinite if more than
-        200,000 would be needed, and `reason` says so. Everything that `power_of_trial` tells of a trial of n patients.
+        `n` patients in both arms together, and `n_schoenfeld` and `events_schoenfeld` by Schoenfeld's formula (NaN if
+        an arm has no event at all). `n` is infinite if the arms do not differ or more than 200,000 would be needed;
+        `reason` says so. Everything that `power_of_trial` tells of a trial of n patients.
 
     Raises
     ------
@@ -236,7 +215,7 @@ def sample_size(control: xr.Dataset, arm: xr.Dataset, *, power: float = 0.8, **o
     """
     import xarray as xr
 
-    _check_share("power", power)
+    check_share("power", power)
     design = design_of(control, arm, **options)
     found = size_of(design, power)
     result = xr.Dataset(dict(found))
@@ -246,15 +225,31 @@ def sample_size(control: xr.Dataset, arm: xr.Dataset, *, power: float = 0.8, **o
 
 def size_of(design: Design, power: float) -> dict[str, Any]:
     """Return the size of a trial of a power, and what trials of this size find."""
-    events = schoenfeld_events(design.ratio, power=power, alpha=design.alpha, allocation=design.allocation)
-    formula = math.ceil(events / design.share) if math.isfinite(events) and design.share > 0 else math.inf
-    known = {"n_schoenfeld": float(formula), "expected_hazard_ratio": design.ratio, "event_share": design.share}
-    if not formula <= MOST_PATIENTS:
-        return known | {"n": math.inf, "reason": f"more than {MOST_PATIENTS} patients would be needed"}
-    n = _searched(design, power, max(int(formula), 20))
+    events = _formula(design, power)
+    formula = float(math.ceil(events / design.share)) if math.isfinite(events) and design.share > 0 else events
+    known = {"n_schoenfeld": formula, "events_schoenfeld": events}
+    known |= {"expected_hazard_ratio": design.ratio, "event_share": design.share}
+    none = _nothing_to_find(design)
+    if none or formula > MOST_PATIENTS:
+        return known | {"n": math.inf, "reason": none or _TOO_MANY}
+    n = _searched(design, power, 20 if math.isnan(formula) else max(int(formula), 20))
     if n > MOST_PATIENTS:
-        return known | {"n": math.inf, "reason": f"more than {MOST_PATIENTS} patients would be needed"}
+        return known | {"n": math.inf, "reason": _TOO_MANY}
     return known | {"n": float(n), "reason": ""} | power_row(_afforded(design, n), n)
+
+
+def _formula(design: Design, power: float) -> float:
+    """Return the events by Schoenfeld's formula; NaN where an arm has no event, so that there is no ratio."""
+    if math.isnan(design.ratio):
+        return math.nan
+    return schoenfeld_events(design.ratio, power=power, alpha=design.alpha, allocation=design.allocation)
+
+
+def _nothing_to_find(design: Design) -> str:
+    if not design.share > 0:
+        return "no metastasis would be seen in either arm"
+    same = np.allclose(design.pair[0].total, design.pair[1].total, rtol=1e-9, atol=1e-12)
+    return "the hazards of the two arms are the same, so that there is nothing to find" if same else ""
 
 
 def _afforded(design: Design, n: int) -> Design:

@@ -98,6 +98,7 @@ def sentences(ranking: xr.Dataset) -> list[str]:
     share = percent(float(best["patients_top"]))
     said.append(f"It is among the best {ranking.attrs['top']} {_rows(ranking, 's')} in {share} of the patients.")
     said.append(top_settled(ranking, ranked))
+    said += _ideal(ranking, best)
     said += _best_drug(ranking, ranked)
     following = [str(name) for name in ranked["target_name"].values[ranked["group"].values == 2]]
     if following:
@@ -114,6 +115,17 @@ def _rows(ranking: xr.Dataset, more: str = "") -> str:
     """Name what is ranked: targets, drugs, or both."""
     kinds = dict.fromkeys(str(kind) for kind in ranking["kind"].values) if "kind" in ranking.coords else ["target"]
     return " or ".join(f"{kind}{more}" for kind in sorted(kinds, reverse=True))
+
+
+def _ideal(ranking: xr.Dataset, best: xr.Dataset) -> list[str]:
+    """Say what the effect of a target leaves out."""
+    if _text(best, "kind", "target") == "drug":
+        return []
+    share = percent(float(ranking.attrs["fraction"]))
+    return [
+        f"A target stands for an ideal drug, which acts at {share} on every cell all the time, side effects aside;"
+        " what patients tolerate may be far less."
+    ]
 
 
 def _best_drug(ranking: xr.Dataset, ranked: xr.Dataset) -> list[str]:

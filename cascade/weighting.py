@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cascade._cohort_moments import Moment, moments
+from cascade._cohort_moments import Moment, moments, reasons_told
+from cascade._conflicts import out_of_reach
 from cascade._patients import patients_of
 from cascade._tables import is_number
 from cascade.distributions import Marginal
@@ -28,6 +29,9 @@ TOLERANCE = 1e-3
 """Standard error of what was published without one, in standard deviations of the number between patients."""
 
 _WIDE = 3.0
+
+_SAME = 1e-12
+"""A moment that differs by less between patients, relative to its size, is the same in all of them."""
 
 MISS = 2.0
 """Standard errors from which a marginal counts as missed."""
@@ -62,7 +66,8 @@ def weight_cohort(
         Over `patient`, mean 1, of role "weight"; 0 for whom a number is missing (not operated, a failed run).
         In the attributes: `patients` with a weight, `ess` (effective sample size, (sum w)^2 / sum w^2), `left_out`,
         and, as JSON, `marginals`: for each name, published, error, unweighted, weighted, range (what single patients
-        allow), miss (standard errors away), and `outside` if no weights of these patients can meet it.
+        allow), miss (standard errors away), `outside` if no weights of these patients can meet it within three standard
+        errors, and `conflict`: the others with which it cannot be met together, if it could be alone.
 
     Raises
     ------
@@ -72,8 +77,8 @@ def weight_cohort(
     Warns
     -----
     CascadeWarning
-        If published numbers lie outside the cloud of patients (which, and how far), are missed, or if the effective
-        sample size is small.
+        If published numbers lie outside the cloud of patients (which, and how far), contradict each other in it
+        (which), are missed, or if the effective sample size is small.
 
     Notes
     -----
@@ -81,6 +86,10 @@ def weight_cohort(
     the moments g; lambda is the minimum of the convex dual log sum w0 exp(lambda g) + 1/2 sum (error lambda)^2, whose
     last term lets each marginal be missed by its standard error. Marginals are linear in the weights: an annual hazard
     v from year a to b is sum w (exp(-h_b) - exp(-v (b - a)) exp(-h_a)) = 0.
+
+    Hidden groups of patients are recovered as far as the marginals tell them apart, and beyond that stay as drawn: of
+    three groups that lie 5 standard deviations from each other the shares come out within a total variation of 0.02 by
+    12 classes of each of 3 variables, 0.04 by 6 and 0.1 by 3; of groups at 2.5 standard deviations 0.1 by any of these.
     """
     wanted = tuple(marginals)
     if not wanted or not all(isinstance(each, Marginal) for each in wanted):
@@ -94,16 +103,24 @@ def weight_cohort(
     start = _start(outcomes)
     known = np.all([np.isfinite(each.part) & np.isfinite(each.whole) for each in found], axis=0) & (start > 0)
     if not known.any():
-        raise AnalysisError("no patient has all the numbers that the marginals need; see `reason` of the outcomes")
+        told = reasons_told(outcomes) or "see `reason` of the outcomes"
+        raise AnalysisError(f"no patient has all the numbers that the marginals need ({told})")
     used = [each.take(known) for each in found]
     base = start[known] / start[known].sum()
     share = _tilted(base, used, tolerance)
-    outside = _outside(base, used, tolerance)
+    room = np.array([_WIDE * _slack(each, base, tolerance) for each in used])
+    # weights that meet all are there already: nothing is out of reach
+    met = all(abs(float(share @ each.gap)) <= much for each, much in zip(used, room, strict=True))
+    alone, conflicts = (set(), []) if met else out_of_reach(used, room)
     weight = np.zeros(len(start))
     weight[known] = share * len(start)
-    rows = _told(used, base, share, outside, tolerance)
+    rows = _told(used, base, share, tolerance)
+    for name in rows:
+        others = next((each for each in conflicts if name in each), ())
+        rows[name]["outside"] = name in alone or bool(others)
+        rows[name]["conflict"] = [other for other in others if other != name]
     ess = float(1.0 / np.sum(share**2))
-    _warn(rows, ess, int(known.sum()), least_share)
+    _warn(rows, alone, conflicts, ess, int(known.sum()), least_share)
     return _described(outcomes, weight, rows, ess, int(known.sum()))
 
 
@@ -127,6 +144,10 @@ def _tilted(base: Numbers, used: list[Moment], tolerance: float) -> Numbers:
     """Return the weights, which sum to 1."""
     from scipy.optimize import minimize
 
+    # what is the same in all patients no weights move
+    used = [each for each in used if np.ptp(each.gap) > _SAME * np.abs(each.gap).max()]
+    if not used:
+        return base
     room = np.array([_slack(each, base, tolerance) for each in used])
     scale = np.hypot([_spread(each, base) for each in used], room)
     columns = np.stack([each.gap for each in used], axis=1) / scale
@@ -172,40 +193,10 @@ def _slack(moment: Moment, base: Numbers, tolerance: float) -> float:
     return max(moment.error * float(base @ moment.whole), tolerance * _spread(moment, base))
 
 
-def _outside(base: Numbers, used: list[Moment], tolerance: float) -> set[str]:
-    """Return which marginals no weights of these patients meet within three standard errors, all others being met.
-
-    Found by a linear program: the weights with the smallest sum of excesses over three standard errors.
-    """
-    from scipy.optimize import linprog
-    from scipy.sparse import csr_array, hstack, identity, vstack
-
-    room = np.array([_WIDE * _slack(each, base, tolerance) for each in used])
-    columns = np.stack([each.gap for each in used]) / room[:, None]
-    count, patients = columns.shape
-    # the unknowns: weights, excess upwards, excess downwards
-    excess = identity(count, format="csr")
-    moved = hstack([csr_array(columns), -excess, excess])
-    answer = linprog(
-        np.concatenate([np.zeros(patients), np.ones(2 * count)]),
-        A_ub=vstack([moved, -moved]),
-        b_ub=np.ones(2 * count),
-        A_eq=csr_array(np.concatenate([np.ones(patients), np.zeros(2 * count)])[None, :]),
-        b_eq=[1.0],
-        bounds=(0, None),
-        method="highs",
-    )
-    if answer.status != 0:
-        raise AnalysisError(f"whether the marginals can be met was not found out: {answer.message}")
-    over = answer.x[patients : patients + count] + answer.x[patients + count :]
-    return {each.name for each, much in zip(used, over, strict=True) if much > 1e-4}
-
-
 def _told(
     used: list[Moment],
     base: Numbers,
     share: Numbers,
-    outside: set[str],
     tolerance: float,
 ) -> dict[str, dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
@@ -221,27 +212,43 @@ def _told(
             "weighted": after,
             "range": [lowest, highest],
             "miss": float(share @ each.gap) / max(whole * error, 1e-300),
-            "outside": each.name in outside,
         }
     return rows
 
 
-def _warn(rows: Mapping[str, Mapping[str, Any]], ess: float, patients: int, least_share: float) -> None:
-    outside = [name for name, row in rows.items() if row["outside"]]
-    missed = [name for name, row in rows.items() if abs(row["miss"]) > MISS and not row["outside"]]
+def verdict_of(row: Mapping[str, Any]) -> str:
+    """Return in words whether weights meet a marginal, from its row of `marginals`."""
+    if row["outside"]:
+        return f"contradicts {', '.join(row['conflict'])}" if row["conflict"] else "outside the cloud"
+    return "missed" if abs(row["miss"]) > MISS else "met"
+
+
+def _warn(
+    rows: Mapping[str, Mapping[str, Any]],
+    alone: set[str],
+    conflicts: list[tuple[str, ...]],
+    ess: float,
+    patients: int,
+    least_share: float,
+) -> None:
+    missed = [name for name, row in rows.items() if verdict_of(row) == "missed"]
     texts = []
-    if outside:
-        told = "; ".join(_far(name, rows[name]) for name in outside)
+    if alone:
+        told = "; ".join(_far(name, rows[name]) for name in rows if name in alone)
         texts.append(
             f"outside the cloud of the {patients} patients: {told}; no weights meet it: widen what differs between the"
             " patients, or judge the model"
         )
+    texts += [
+        f"outside the cloud of the {patients} patients together, though each could be met alone:"
+        f" {_reached(rows, names)}; see whether they were published of the same people, or widen what differs between"
+        " the patients"
+        for names in conflicts
+    ]
     if missed:
-        told = ", ".join(
-            f"{name} (published {rows[name]['published']:.4g}, reached {rows[name]['weighted']:.4g})" for name in missed
-        )
         texts.append(
-            f"missed by more than {MISS:g} standard errors, since the marginals pull against each other: {told}"
+            f"missed by more than {MISS:g} standard errors, since the marginals pull against each other:"
+            f" {_reached(rows, missed)}"
         )
     if ess < least_share * patients:
         texts.append(
@@ -252,10 +259,18 @@ def _warn(rows: Mapping[str, Mapping[str, Any]], ess: float, patients: int, leas
         warnings.warn(text, CascadeWarning, stacklevel=3)
 
 
+def _reached(rows: Mapping[str, Mapping[str, Any]], names: Iterable[str]) -> str:
+    return ", ".join(
+        f"{name} (published {rows[name]['published']:.4g}, reached {rows[name]['weighted']:.4g})" for name in names
+    )
+
+
 def _far(name: str, row: Mapping[str, Any]) -> str:
+    # without a published error there is no standard error that would say anything
+    far = f"{abs(row['miss']):.3g} standard errors away; " if row["error"] > 0 else ""
     return (
-        f"{name}: published {row['published']:.4g}, reached {row['weighted']:.4g} ({abs(row['miss']):.3g} standard"
-        f" errors away; single patients have {row['range'][0]:.4g} to {row['range'][1]:.4g})"
+        f"{name}: published {row['published']:.4g}, reached {row['weighted']:.4g} ({far}single patients have"
+        f" {row['range'][0]:.4g} to {row['range'][1]:.4g})"
     )
 
 

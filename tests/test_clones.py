@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.linalg import expm
 
 import cascade
+from cascade import clone_genotypes
 from cascade.clone_shares import mutation_probabilities
 from cascade.clones import with_clones
-from cascade.errors import AnalysisError, CompositionError, TableError, ValueSettingError
+from cascade.errors import (
+    AnalysisError,
+    CascadeWarning,
+    CompositionError,
+    TableError,
+    UnknownNameError,
+    ValueSettingError,
+)
 from cascade.phylogeny import MOST_CLONES, phylogeny_of, read_phylogeny
 from cascade.plot_clones import clone_sizes, plot_clones, polyclonal_share
 
@@ -130,6 +143,9 @@ def test_sequencing_counts_a_clone_with_its_descendants():
             "more than all",
         ),
         ({"a": None, "b": {"parent": "a", "prevalence": 0.7, "f_mutation": 1e-4}}, "give one, the other follows"),
+        ({"a": None, "b": {"parent": "a", "prevalence": -0.1}}, "prevalence of clone 'b' is '-0.1'"),
+        ({"a": None, "b": {"parent": "a", "f_potential": "٣"}}, "f_potential of clone 'b' is '٣'"),
+        ({"a": None, "../é x": "a"}, "such as clone_x"),
         (7, "given as '7'"),
     ],
 )
@@ -153,6 +169,35 @@ def test_what_is_no_table_is_refused(tmp_path):
         read_phylogeny(tmp_path / "none.tsv")
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffclone\tparent\tprevalence\r\na\t\t\r\nb\ta\t0.2\r\n",
+        "Clone;Parent;Prevalence\na;;NA\nb;a;0.2\n",
+        "clone,parent,prevalence,\na,,,\nb,a,0.2,\n",
+    ],
+)
+def test_spellings_of_one_phylogeny(tmp_path, text):
+    path = tmp_path / "tree.tsv"
+    path.write_text(text, encoding="utf-8", newline="")
+    tree = read_phylogeny(path)
+    assert [(clone.name, clone.parent, clone.prevalence) for clone in tree.clones] == [("a", "", None), ("b", "a", 0.2)]
+
+
+@given(st.text(max_size=120))
+@settings(max_examples=50, deadline=None)
+def test_any_text_is_a_phylogeny_or_an_error(text):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "tree.tsv"
+        path.write_text(f"clone\tparent\tf_potential\na\t\t\n{text}", "utf-8", errors="replace", newline="")
+        try:
+            tree = read_phylogeny(path)
+        except TableError as error:
+            assert str(path) in str(error)
+        else:
+            assert tree.founder.name and len({clone.name for clone in tree.clones}) == len(tree.clones)
+
+
 def test_what_clones_cannot_be_added_to_is_refused(small):
     pair = {"a": None, "b": "a"}
     with pytest.raises(CompositionError, match="needs an instance 'clone_1'"):
@@ -163,6 +208,8 @@ def test_what_clones_cannot_be_added_to_is_refused(small):
         with_clones(with_clones(small, pair), pair)
     with pytest.raises(CompositionError, match="'primary_tumor' cannot have the name of another part"):
         with_clones(small, {"a": None, "primary_tumor": "a"})
+    with pytest.raises(CompositionError, match="'clones' cannot have the name of another part"):
+        with_clones(small, {"a": None, "clones": "a"})
     with pytest.raises(CompositionError, match="cannot be pooled with those of 'a'"):
         with_clones(small, {"a": None, "b": {"parent": "a", "lesions": "pooled", "f_sensitive_kill": 0.5}})
     with pytest.raises(CompositionError, match="no index set mixed"):
@@ -195,6 +242,47 @@ def test_clones_arise_from_their_own_parents_and_the_whole_still_grows_as_one(sm
     np.testing.assert_allclose(found, expected, rtol=1e-4)
     alone = run(cascade.compose(small), 1800, {"primary_tumor.f_surgery": 0.0})
     np.testing.assert_allclose(total, alone["primary_tumor__n_tumor"], rtol=1e-6)
+
+
+def test_clones_that_are_alike_are_one_tumor_and_keep_their_shares(small):
+    """Five clones that start with a fifth of a cell each, without mutation: every flux is that of one clone."""
+    rows = {f"c{n}": {"parent": "c0" if n else None, "init_n_epithelial_stem": 1 / 5} for n in range(5)}
+    for name in list(rows)[1:]:
+        rows[name]["f_mutation"] = 0
+    names = ["clone_1", *list(rows)[1:]]
+    data = run(cascade.compose(with_clones(small, rows)), 1800, {"primary_tumor.f_surgery": 0.0}, points=61)
+    alone = run(cascade.compose(small), 1800, {"primary_tumor.f_surgery": 0.0}, points=61)
+    for symbol in ("n_tumor", "v_births", "v_death", "v_invade_single", "v_shed_dead"):
+        whole = sum(data[f"{name}__{symbol}"] for name in names)
+        np.testing.assert_allclose(whole, alone[f"clone_1__{symbol}"], rtol=1e-6, atol=1e-12)
+    for name in names:
+        np.testing.assert_allclose(data[f"{name}__n_tumor"] / data["primary_tumor__n_tumor"], 1 / 5, rtol=1e-9)
+
+
+def test_a_resistant_clone_grows_out_under_a_drug_as_the_closed_form_says(small):
+    """d ln(resistant/sensitive)/dt is the killing of the sensitive ones; the order of rows changes nothing."""
+    rows = {
+        "sensitive": {"parent": None},
+        "few": {
+            "parent": "sensitive",
+            "f_sensitive_kill": 0,
+            "f_mutation": 0,
+            "init_n_epithelial_stem": 1e-4,
+        },
+        "other": {"parent": "sensitive", "f_mutation": 0, "init_n_epithelial_stem": 0.3, "f_fitness": 1.05},
+    }
+    names = ("clone_1", "few", "other")
+    drug = {"primary_tumor.f_surgery": 0.0} | {f"{name}.f_survive_division": 0.75 for name in names}
+    data = run(cascade.compose(with_clones(small, rows)), 2500, drug, points=1001)
+    odds = (data["few__n_tumor"] / data["clone_1__n_tumor"]).values
+    killed = data["clone_1__k_kill_drug"]
+    assert float(killed.max()) > 0
+    expected = 1e-4 * np.exp(killed.cumulative_integrate("time").values)
+    assert odds[-1] > 10 * odds[0]
+    np.testing.assert_allclose(odds, expected, rtol=2e-3)
+    turned = run(cascade.compose(with_clones(small, dict(reversed(rows.items())))), 2500, drug, points=1001)
+    for name in names:
+        np.testing.assert_allclose(turned[f"{name}__n_tumor"], data[f"{name}__n_tumor"], rtol=1e-7)
 
 
 def test_clones_have_values_of_their_own_and_lesions_by_their_answer(small, tree_file):
@@ -239,8 +327,17 @@ def test_shares_that_cannot_be_are_refused(small):
         mutation_probabilities(
             small, {"a": {"parent": None, "prevalence": 0.7}, "b": {"parent": "a", "prevalence": 0.2}}
         )
+    with pytest.raises(TableError, match=r"add up to 0\.3, not to 1; .* or give those of the other clones too"):
+        with_clones(small, {"a": {"parent": None, "prevalence": 0.3}, "b": "a"})
     with pytest.raises(AnalysisError, match="does not reach 1e"):
         mutation_probabilities(small, {"a": None, "b": {"parent": "a", "prevalence": 0.2}}, n_cells=1e15)
+
+
+def test_a_tumor_that_cannot_be_simulated_is_told_from_one_that_stays_small(small, monkeypatch):
+    failed = xr.Dataset({"status": "no convergence at day 0"})
+    monkeypatch.setattr("cascade.clone_shares.simulate", lambda *_, **__: failed)
+    with pytest.raises(AnalysisError, match="cannot be simulated: no convergence at day 0"):
+        mutation_probabilities(small, {"a": None, "b": {"parent": "a", "prevalence": 0.2}})
 
 
 # ---------------------------------------------------------------- pictures
@@ -312,8 +409,60 @@ def test_polyclonal_clusters_keep_all_cells_and_found_lesions_that_answer_as_a_m
     assert float(two[answer][row]) == pytest.approx(1 - weight[1] / weight.sum(), rel=1e-4)
 
 
+def test_a_clone_has_the_genotypes_of_its_ancestors_in_its_constants(monkeypatch):
+    """Signals of made-up tumors: read as factors and as odds, they come back from what the clones are given."""
+    signals = {
+        (): (1.0, 0.2, 0.5, 1.0),
+        ("drivers__f_ras_mutant",): (1.4, 0.5, 0.25, 1.1),
+        ("drivers__f_myc", "drivers__f_ras_mutant"): (2.8, 0.5, 0.25, 3.3),
+    }
+    monkeypatch.setattr(clone_genotypes, "at_diagnosis", lambda model, record, values: signals[tuple(sorted(values))])
+    breast = cascade.load_composition("breast_lite")
+    tree = phylogeny_of(
+        {
+            "trunk": None,
+            "ras": {"parent": "trunk", "genotypes": "KRAS G12 | vegfa_amplification", "f_potential": 2},
+            "both": {"parent": "ras", "genotypes": ["myc_amplification"]},
+            "late": {"parent": "both", "f_sensitive_kill": 0.0},
+        }
+    )
+    with pytest.warns(CascadeWarning, match="vegfa_amplification: hypoxia_vegf belongs to the tissue"):
+        found = clone_genotypes.with_genotyped_clones(breast, tree)
+    assert tree.genotypes_of("late") == ("kras_g12", "vegfa_amplification", "myc_amplification")
+    assert found.values_of("trunk") == {}
+    ras, both, late = (found.values_of(name) for name in ("ras", "both", "late"))
+    # odds of the EMT score 0.25 to 1; odds of a cluster 0.33/0.67, halved
+    odds = 0.33 / 0.67 / 2
+    assert ras == pytest.approx(
+        {"f_fitness": 1.4, "f_plasticity": 4, "f_cluster": odds / (1 + odds), "f_potential": 2 * 1.1}
+    )
+    assert both == pytest.approx({**ras, "f_fitness": 2.8, "f_potential": 2 * 3.3})
+    assert late == {**both, "f_sensitive_kill": 0.0}
+    for cell in ("kras_g13x", 3):
+        with pytest.raises(UnknownNameError, match="clone 'b'"):
+            phylogeny_of({"trunk": None, "b": {"parent": "trunk", "genotypes": cell}})
+
+
 @pytest.mark.slow
-def test_clones_of_a_patient_meet_their_prevalence_and_resistant_ones_have_lesions_of_their_own(tree_file):
+def test_a_founder_of_a_genotype_is_the_tumor_of_that_genotype():
+    breast = cascade.load_composition("breast_lite", index={"systemic": ["bone"]})
+    whole = cascade.with_genotype(cascade.compose(breast), "kras_g12")
+    clone = cascade.compose(with_clones(breast, {"trunk": {"parent": None, "genotypes": "kras_g12"}}))
+    names = ["primary_tumor.t_surgery", "clone_1.f_hybrid", "clone_1.f_mesenchymal", "clone_1.v_invade_single"]
+    record = [*names, "primary_tumor.n_tumor"]
+    runs = [cascade.simulate(model, years=10, points=3653, record=record) for model in (whole, clone)]
+    at = [int(np.flatnonzero(each["primary_tumor__n_tumor"].values > 0)[-1]) for each in runs]
+    for name in names[1:]:
+        flat = whole.ids[name]
+        values = [float(each[flat][row]) for each, row in zip(runs, at, strict=True)]
+        assert values[1] == pytest.approx(values[0], rel=0.05), name
+    days = [float(each["primary_tumor__t_surgery"][-1]) for each in runs]
+    plain = float(cascade.simulate(cascade.compose(breast), years=10, record=names[:1])["primary_tumor__t_surgery"][-1])
+    assert days[1] == pytest.approx(days[0], rel=0.05) and days[0] < 0.9 * plain
+
+
+@pytest.mark.slow
+def test_clones_of_a_patient_meet_their_prevalence_and_fews_have_lesions_of_their_own(tree_file):
     tree = read_phylogeny(tree_file)
     model = cascade.compose(with_clones(cascade.load_composition("breast_lite", index={"systemic": ["bone"]}), tree))
     data = cascade.simulate(model, days=2500, points=2501)

@@ -157,6 +157,17 @@ def test_the_refused_are_counted_by_reason(model: Model) -> None:
         ({"preset": "brest_er"}, UnknownNameError, "breast_er"),
         ({"measures": {"k": Distribution(shape="uniform", lower=0, upper=1)}}, AnalysisError, "at once"),
         ({"distributions": {"k": 3}}, AnalysisError, "give a cascade.distributions.Distribution"),
+        (
+            {"distributions": {"k": Distribution(shape="uniform", lower=0, upper=1, unit="per_year")}},
+            AnalysisError,
+            "'k' is in per_year, and the number in per_day",
+        ),
+        ({"n": -3}, AnalysisError, "n is -3"),
+        ({"correlations": {("k", "m"): 1}}, AnalysisError, "between -1 and 1"),
+        ({"correlations": {("k", "m"): "a"}}, AnalysisError, "'a'; give a number between -1 and 1"),
+        ({"filter": {"old": "age > 3"}}, AnalysisError, "'old' is 'age > 3'; give a function"),
+        ({"filter": {"old": lambda block: block["age"] > 3}}, AnalysisError, "'old' asks for what the patients do not"),
+        ({"filter": [max]}, AnalysisError, "filter is a mapping"),
     ],
 )
 def test_wrong_questions_are_refused(model: Model, given: dict, error: type[Exception], words: str) -> None:
@@ -232,7 +243,13 @@ def test_a_preset_of_my_own_is_read_and_its_mistakes_are_told(tmp_path: Path) ->
     path.write_text(good, encoding="utf-8")
     marginal = load_preset(path).marginals[0]
     assert (marginal.value, marginal.source) == (0.099, ("colleoni2016",))
+    staged = (
+        '[[marginal]]\nname = "n"\nkind = "stage"\nof = "N+"\namong = ["M0"]\nvalue = 0.6\nsource = ["colleoni2016"]\n'
+    )
+    path.write_text(good + staged, encoding="utf-8")
+    assert (load_preset(path).marginals[1].of, load_preset(path).marginals[1].among) == ("N+", ("M0",))
     for text, words in (
+        (good + staged.replace("N+", "N9"), "'N9' in cascade.stage, for the marginal 'n'"),
         (good.replace("hazard_er_0_5", "hazard_er_0"), "hazard_er_0"),
         (good.replace("[0, 5]", "[5, 0]"), "years"),
         (good.replace('title = "Mine"', 'titel = "Mine"'), "titel"),

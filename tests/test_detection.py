@@ -23,6 +23,7 @@ from cascade.detection import (
     decision_curve,
     detect,
     detectable_size,
+    follow_courses,
     follow_lesions,
     lesion_signals,
     load_clinical_test,
@@ -137,7 +138,7 @@ class TestChances:
         ):
             with pytest.raises(AnalysisError, match=next(iter(wrong))):
                 replace(CTC, **wrong)
-        for wrong in ({"error": 2}, {"mutations": 0}, {"genomes": "many"}, {"hematopoiesis": -0.1}):
+        for wrong in ({"error": 2}, {"error": 1}, {"mutations": 0}, {"genomes": "many"}, {"hematopoiesis": -0.1}):
             with pytest.raises(AnalysisError, match=next(iter(wrong))):
                 replace(PANEL, **wrong)
         for limits in ({}, {"bone": 0}, {"bone": "1 cm"}):
@@ -208,6 +209,84 @@ class TestCourses:
             follow_lesions(events([60.0], organ="spleen"), one)
 
 
+class TestTreatedGrowth:
+    """Lesions under treatment: growth is the integral of a rate that a treatment lowers, or turns around."""
+
+    MONTH = np.arange(-60.0, 121.0)
+    RATE = 1.1e-3 * DAYS_PER_MONTH
+
+    def courses(self, relative, time, **options):
+        """Courses of bone metastases; `relative` is the rate in every month of the grid over that without treatment."""
+        steps = np.asarray(relative(0.5 * (self.MONTH[1:] + self.MONTH[:-1])), dtype=float)
+        whole = np.concatenate([[0.0], np.cumsum(steps)]) * self.RATE
+        whole -= whole[self.MONTH == 0]
+        own = signals(("bone",)).assign(growth=(("organ", "growth_month"), whole[None, :]))
+        return follow_lesions(events(time), own.assign_coords(growth_month=self.MONTH), **options)
+
+    def test_without_an_effect_it_is_the_untreated_growth(self):
+        time, plain = [3.0, 60.5, 118.0], signals(("bone",))
+        same = self.courses(np.ones_like, time, clinical_mm=20)
+        other = follow_lesions(events(time), plain, clinical_mm=20)
+        for name in ("t_start", "t_clinical"):
+            assert same[name].values == pytest.approx(other[name].values, abs=1e-9)
+        months = np.linspace(0, 150, 40)
+        assert course_at(same, months)["n_lesion"].values == pytest.approx(course_at(other, months)["n_lesion"].values)
+
+    def test_half_the_rate_takes_twice_the_time(self):
+        slow = self.courses(lambda m: np.where(m > 0, 0.5, 1.0), [80.0], clinical_mm=20)
+        fast = follow_lesions(events([80.0]), signals(), clinical_mm=20)
+        for name in ("t_start", "t_clinical"):
+            assert float(slow[name][0]) - 80 == pytest.approx(2 * (float(fast[name][0]) - 80), abs=1e-9)
+        sizes = course_at(slow, [70.0])["n_lesion"].item(), course_at(fast, [75.0])["n_lesion"].item()
+        assert sizes[0] == pytest.approx(sizes[1], rel=1e-9)
+
+    def test_a_course_that_kills_sets_lesions_back(self):
+        """Two months of shrinking at three times the rate: six months are lost, and two more pass."""
+
+        def relative(month):
+            return np.where((month > 30) & (month < 32), -3.0, 1.0)
+
+        hit = self.courses(relative, [36.0, 90.0])
+        plain = follow_lesions(events([36.0, 90.0]), signals())
+        assert float(hit["t_start"][1]) == pytest.approx(float(plain["t_start"][1]))
+        assert float(hit["t_start"][0]) == pytest.approx(float(plain["t_start"][0]) - 8)
+        sizes = course_at(hit, [30.0, 32.0, 36.0, 36.5])["n_lesion"].values[0]
+        assert sizes[[0, 2]] == pytest.approx([5.2e8, 5.2e8]) and sizes[1] < sizes[2] < sizes[3]
+        later = self.courses(relative, [29.0], clinical_mm=20)
+        lag = float(follow_lesions(events([29.0]), signals(), clinical_mm=20)["t_clinical"][0])
+        assert float(later["t_clinical"][0]) == pytest.approx(lag + 8 if lag > 30 else lag)
+
+    def test_what_never_grows_up_is_told(self):
+        own = signals(("bone",), k_growth=0.0).assign(
+            growth=(("organ", "growth_month"), np.minimum(self.MONTH, 10.0)[None, :] * self.RATE)
+        )
+        own = own.assign_coords(growth_month=self.MONTH)
+        with pytest.raises(AnalysisError, match="1 metastases stop growing"):
+            follow_lesions(events([9.5]), own, clinical_mm=20)
+        assert np.isfinite(follow_lesions(events([9.5]), own)["t_clinical"]).all()
+
+    @pytest.mark.slow
+    def test_the_model_under_treatment(self, model):
+        """Half the growth for a year costs half a year; and outcomes of another model are refused."""
+        import cascade
+
+        surgery = "primary_tumor.t_surgery"
+        slow = cascade.treat(model, cascade.inhibit("lesions.k_grow", by=0.5, origin=surgery, start=0, stop=365.25))
+        found = lesion_signals(slow).sel(organ="bone")
+        rate = float(lesion_signals(model)["k_growth"].sel(organ="bone")) * DAYS_PER_MONTH
+        assert float(found["k_growth"]) * DAYS_PER_MONTH == pytest.approx(rate, rel=1e-6)
+        months = found["growth"].sel(growth_month=[-24, 6, 12, 36]) / rate
+        assert months.values == pytest.approx([-24, 3, 6, 30], abs=0.1)
+        outcomes = xr.Dataset(attrs={"model_sha256": model.hash, "arm": "slow"})
+        with pytest.raises(AnalysisError, match="outcomes of arm 'slow': another model"):
+            follow_courses(slow, None, outcomes)
+        arms = outcomes.assign_attrs(arm_models=f'{{"slow": "{slow.hash}"}}').assign_coords(arm="control")
+        with pytest.raises(AnalysisError, match="arm 'control': another model"):
+            follow_courses(slow, None, arms)
+        with pytest.raises(AnalysisError, match="several arms"):
+            follow_courses(slow, None, xr.Dataset(coords={"arm": ["a", "b"]}))
+
+
 class TestResults:
     TESTS = (CTC, PANEL, SCAN)
 
@@ -238,6 +317,30 @@ class TestResults:
         assert np.isnan(table["sensitivity"].values).all()
         assert (table["p_false_alarm"] >= 1 - table["specificity"]).all()
 
+    def test_false_alarms_add_up_over_visits(self):
+        """1 - (1 - f)^k of those without a metastasis, f the rate of one visit."""
+        courses = follow_lesions(events(np.full(4000, 120.0), event=False), signals())
+        test = CtcTest(volume_ml=7.5, capture=0.5, background=-log(0.95))
+        for visits in (1, 3, 8):
+            truth = 1 - 0.95**visits
+            ever = float(performance(detect(courses, [test], 6.0 * np.arange(1, visits + 1)))["p_false_alarm"][0])
+            assert ever == pytest.approx(truth, abs=4 * np.sqrt(truth * (1 - truth) / 4000))
+
+    def test_a_test_that_knows_nothing(self):
+        """One that never answers, and a coin: area one half, and no decision gains by either."""
+        courses = cohort_courses(1500, hazard=0.01, clinical_mm=20.0)
+        blind = Imaging(name="blind", limits_mm={"bone": 1.0}, sensitivity=0.0)
+        found = detect(courses, [blind, replace(blind, name="coin", false_positive=0.5)], np.arange(6.0, 120.0, 6.0))
+        table = performance(found)
+        assert table[["sensitivity", "specificity", "auc", "p_found"]].sel(test="blind").to_array().values == (
+            pytest.approx([0, 1, 0.5, 0])
+        )
+        coin = table.sel(test="coin")
+        assert float(coin["auc_lower"]) < 0.5 < float(coin["auc_upper"]) and abs(float(coin["auc"]) - 0.5) < 0.03
+        curve = decision_curve(found)["net_benefit"]
+        assert (curve.sel(strategy="blind") == 0).all()
+        assert (curve.sel(strategy="coin") <= np.maximum(curve.sel(strategy="all"), 0) + 0.01).all()
+
     def test_variants_of_blood_stay_with_a_patient(self):
         courses = follow_lesions(events(np.full(2000, 120.0), event=False), signals())
         found = detect(courses, [replace(PANEL, error=0.0, hematopoiesis=0.05)], [12, 24, 36])
@@ -247,7 +350,7 @@ class TestResults:
 
     def test_what_cannot_be_used_is_refused(self):
         courses = cohort_courses(5)
-        for visits in ([], [12, 12], [24, 12], [-1], [np.nan]):
+        for visits in ([], [12, 12], [24, 12], [-1], [np.nan], ["soon"]):
             with pytest.raises(AnalysisError, match="visits"):
                 detect(courses, [CTC], visits)
         for tests in ([], [3], [CTC, CTC]):

@@ -208,7 +208,7 @@ def test_ctrl_c_at_random_moments_loses_no_run_that_was_stored(make_model: Make,
     whole = tmp_path / "whole" / "runs.zarr"
     seconds = finish(start(command(tmp_path, model, whole, runs)))
     moments = random.Random(20261126)
-    for number in range(5):
+    for number in range(3):
         path = tmp_path / f"stopped_{number}" / "runs.zarr"
         study = command(tmp_path, model, path, runs, workers=1 + number % 2)
         process = start(study)

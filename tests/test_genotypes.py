@@ -182,6 +182,7 @@ def test_p53_of_mdm2_amplified_cells_answers_to_nutlin_and_not_without_tp53(load
     assert p53[3] < 0.1 * p53[2]
 
 
+TGF_BETA = ["smad4_loss", "smad2_loss", "tgfbr1_loss", "tgfbr2_loss"]
 GROWTH = ["kras_g12", "myc_amplification", "pten_loss", "erbb2_amplification", "b2m_loss", "msi_high"]
 UNUSUAL = {
     "ras": ["kras_g12c", "nras_mutation", "egfr_mutation", "nf1_loss", "pten_loss", "pik3ca_mutation"],
@@ -197,7 +198,7 @@ SURGERY, HAZARD = "final:primary_tumor.t_surgery", "h_since_surgery_5y"
 @pytest.fixture(scope="module")
 def tumors(lite: cascade.Model) -> xr.Dataset:
     """Tumors of the wild type, of single genotypes and of unusual combinations, in one study."""
-    asked = {"wild type": [], **{name: [name] for name in GROWTH}, **UNUSUAL}
+    asked = {"wild type": [], **{name: [name] for name in [*GROWTH, *TGF_BETA]}, **UNUSUAL}
     runs = [quiet(lite, names) for names in asked.values()]
     columns = sorted({name for run in runs for name in run})
     own = {name: lite.table[name].nominal if name in lite.table else 0.0 for name in columns}
@@ -214,6 +215,52 @@ def test_genotypes_in_the_whole_model_go_the_way_of_the_clinic(tumors: xr.Datase
     for name in GROWTH[:-1]:
         assert float(day.sel(tumor=name)) < float(day.sel(tumor="wild type")), name
     assert not float(day.sel(tumor="msi_high")) <= float(day.sel(tumor="wild type"))  # later, or never
+
+
+def test_losses_of_tgf_beta_signaling_act_in_the_whole_model_and_tell_what_they_lack(
+    tumors: xr.Dataset, load: Load, lite: cascade.Model
+) -> None:
+    """A loss of SMAD2 through the total of SMAD2 would set a start that compositions have of their own."""
+    hazard = tumors[HAZARD]
+    for name in TGF_BETA:
+        assert float(hazard.sel(tumor=name)) < 0.5 * float(hazard.sel(tumor="wild type")), name
+        assert "the arrest of growth" in unexpressed(lite, [name])[name][0]
+    model = load("tgf_beta")
+    dish = {"init_tgfb": 0.04, "v_supply": 0.5, "k_clear": 14.0}
+    ends = run_all(model, [dish, *(quiet(model, [name], dish) for name in TGF_BETA)], ["c_psmad"])["c_psmad"].values
+    np.testing.assert_array_less(ends[3:], 0.02 * ends[0])  # no receptor
+    assert ends[1] == pytest.approx(0.5 * ends[0], rel=1e-3)
+
+
+def test_without_smad4_emt_is_kept_under_much_tgf_beta_and_lost_under_little() -> None:
+    """Levy 2005: silencing does not abolish EMT; Valcourt 2005, Bardeesy 2006: blocked, epithelial."""
+    cell = cascade.compose(cascade.load_composition("carcinoma_cell"))
+    dose = xr.DataArray([0.002, 0.2], dims="dose")
+    values = quiet(cell, ["smad4_loss"]) | {"c_tgfb_dish": dose}
+    found = [
+        cascade.simulate(cell, days=15, points=2, values=v, record=["emt.a_emt"])["emt__a_emt"].isel(time=-1).values
+        for v in ({"c_tgfb_dish": dose}, values)
+    ]
+    assert 0.25 < found[1][1] < found[0][1]
+    assert found[1][0] < 0.1
+
+
+@pytest.mark.slow
+def test_random_combinations_run_or_say_why_not(plan: Plan, lite: cascade.Model) -> None:
+    """Hazards are finite and at least 0, and no value leaves what can be, whatever comes together."""
+    random, runs = Random(5), []
+    known = [each.id for each in EXPRESSED if plan.actions[each.id]]
+    while len(runs) < 40:
+        try:
+            runs.append(combine(plan, random.sample(known, random.choice([2, 3, 4, 6, 8, 12, 20])))[0])
+        except ValueSettingError as error:
+            assert "cannot go together" in str(error)
+    columns = sorted({name for run in runs for name in run})
+    values = {name: xr.DataArray([run.get(name, plan.nominal(name)) for run in runs], dims="tumor") for name in columns}
+    found = cascade.evaluate(lite, values, [SURGERY, HAZARD], years=15, points=61, workers=1)
+    assert (found["status"] == "ok").all()
+    hazard = found[HAZARD].values
+    assert ((hazard >= 0) | (found[f"reason_{HAZARD}"].values != "ok")).all()
 
 
 # --- combinations ---
@@ -254,7 +301,10 @@ def test_every_pair_has_values_or_says_why_not(plan: Plan) -> None:
             assert repr(first) in str(error) or first in str(error)
             refused.add(frozenset((first, second)))
         else:
-            assert all(np.isfinite(value) for value in values.values())
+            for flat, value in values.items():
+                row = plan.rows.get(flat)
+                assert 0 <= value < np.inf, flat
+                assert row is None or row.unit != "dimensionless" or row.upper != 1 or value <= 1, flat
     excluded = {frozenset((each.id, other)) for each in GENOTYPES.values() for other in each.excludes}
     assert refused == excluded  # whatever is not said to exclude each other goes together
 
@@ -296,6 +346,28 @@ def test_unknown_names_tell_the_closest(load: Load) -> None:
         genotype_values(load("drivers"), ["tp53_loss"], {"f_mycc": 1.0})
 
 
+@pytest.mark.parametrize(
+    ("genotypes", "values", "message"),
+    [
+        (7, {}, "genotypes is 7; give ids"),
+        ([["tp53_loss"]], {}, "no genotype"),
+        (["tp53_loss"], {"f_myc": float("nan")}, "give finite numbers"),
+        (["tp53_loss"], {"f_myc": -1.0}, "which is negative"),
+        (["tp53_loss"], {"f_myc": "2"}, "give real numbers"),
+        (["tp53_loss"], {"c_myc": 2.0}, "is computed by a formula"),
+        (["tp53_loss"], {"f_myc": xr.DataArray([1.0, 2.0], dims="patient")}, "give one number, that of one patient"),
+        (["tp53_loss"], {"drivers.f_myc": 1.0, "f_myc": 2.0}, "are the same quantity"),
+        (["tp53_loss"], 7, "give a mapping of names"),
+    ],
+)
+def test_what_is_no_genotype_and_no_value(load: Load, genotypes: object, values: object, message: str) -> None:
+    with pytest.raises((UnknownNameError, ValueSettingError), match=message):
+        genotype_values(load("drivers"), genotypes, values)  # type: ignore[arg-type]
+    if genotypes == ["tp53_loss"]:
+        with pytest.raises(ValueSettingError, match=message):
+            expression_values(load("drivers"), {"myc": 1.0}, values)  # type: ignore[arg-type]
+
+
 def test_what_a_model_cannot_express_is_listed(load: Load, lite: cascade.Model) -> None:
     assert "no module 'wnt'" in unexpressed(load("drivers"), ["apc_truncation", "tp53_loss"])["apc_truncation"][0]
     assert "tp53_loss" not in unexpressed(load("drivers"), ["apc_truncation", "tp53_loss"])
@@ -305,6 +377,21 @@ def test_what_a_model_cannot_express_is_listed(load: Load, lite: cascade.Model) 
         assert genotype_values(lite, ["braf_v600e"]) == {}
     driven = unexpressed(lite, ["fbxw7_loss"])
     assert driven == {}
+
+
+def test_what_nothing_reads_and_what_has_no_number_is_not_set(load: Load, lite: cascade.Model, tmp_path: Path) -> None:
+    total = read_genotypes(table_of(tmp_path, sets="tgf_beta.c_smad2_total*0.1", direction="tgf_beta.c_psmad:-"))
+    assert (
+        "no formula of this model reads 'tgf_beta__c_smad2_total'"
+        in unexpressed(lite, ["abc_loss"], table=total)["abc_loss"][0]
+    )
+    start = read_genotypes(table_of(tmp_path, sets="tgf_beta.c_smad2*0.1", direction="tgf_beta.c_psmad:-"))
+    model = load("tgf_beta")
+    assert unexpressed(model, ["abc_loss"], table=start)["abc_loss"] == (
+        "tgf_beta.c_smad2*0.1: a formula gives the start of 'c_smad2'",
+    )
+    with pytest.warns(CascadeWarning, match="a formula gives the start"):
+        assert genotype_values(model, ["abc_loss"], table=start) == {}
 
 
 def test_a_port_that_another_module_drives_is_not_set(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ import xarray as xr
 from cohorts import ORGANS, cohort_model
 
 from cascade import Model, inhibit, readout, simulate
+from cascade.biomarkers import measure_biomarkers
+from cascade.cohort_summary import population_course
 from cascade.errors import AnalysisError, UnknownNameError, ValueSettingError
 from cascade.outcomes import DAYS_PER_MONTH, draw_events, follow_cohort
 from cascade.specs import Wire
@@ -187,6 +189,32 @@ def test_a_lower_hazard_never_brings_the_event_forward(factor: float) -> None:
     before, after = draw_events(control), draw_events(arm)
     assert (after["time"] >= before["time"]).all()
     assert not (after["event"] & ~before["event"]).any()
+
+
+def test_the_stage_is_that_of_size_nodes_and_metastasis(model: Model) -> None:
+    count = 40
+    cohort = people(k=[1e-4] * count, z=[2e-3] * count, day=[600.0] * count)
+    sizes = np.tile([15.0, 30.0, 70.0, np.nan], count // 4)
+    cohort["diameter_mm"] = ("patient", sizes, {"role": "measure"})
+    outcomes = follow_cohort(model, cohort, years_after=2, years=5)
+    # the regional organ has 1.7 lesions for each overt one
+    nodes = 1 - np.exp(-1.7 * 2e-3 * 3000 * (1 - np.exp(-600 / 3000)))
+    np.testing.assert_allclose(outcomes["p_node"], nodes, rtol=1e-3)
+    known = outcomes.isel(patient=np.isfinite(sizes))
+    np.testing.assert_allclose(known["p_stage"].sum("stage"), 1)
+    np.testing.assert_allclose(known["p_stage"].sel(stage="M1"), -np.expm1(-known["h_before"]))
+    assert outcomes["p_stage"].isel(patient=3).isnull().all()
+    events = draw_events(outcomes, seed=7)
+    stage = events["stage"].values
+    assert ((stage == "M1") == events["metastatic_at_diagnosis"].values).all()
+    assert set(stage[3::4]) <= {"", "M1"}
+    assert {text[:2] for text in stage[::4]} <= {"T1", "M1"}
+    read = measure_biomarkers(cohort, outcomes, features=["p_node"], seed=7).values[:, 0]
+    local = (stage != "M1") & (stage != "")
+    assert (np.char.endswith(stage[local].astype(str), "N+") == (read[local] == 1)).all()
+    assert 0 < read.mean() < 1
+    for name, share in population_course(outcomes.isel(patient=slice(0, 1)))["p_stage"].to_series().items():
+        assert share == pytest.approx(float(outcomes["p_stage"].sel(stage=name)[0]))
 
 
 def test_weight_and_genotype_go_along(model: Model) -> None:

@@ -14,7 +14,7 @@ from planted import planted
 
 from cascade import plot_risk
 from cascade._risk_target import Censoring, Target
-from cascade.biomarkers import Noise, measure_biomarkers
+from cascade.biomarkers import ASSAY, Noise, measure_biomarkers
 from cascade.errors import AnalysisError, CascadeWarning, UnknownNameError
 from cascade.risk import fit_risk, predict_risk
 
@@ -296,6 +296,12 @@ def test_tests_read_with_their_noise_patient_by_patient():
     assert np.array_equal(alone.values[0], read.values[77])
     with pytest.raises(AnalysisError, match="needs 1 or below"):
         measure_biomarkers(cohort, outcomes, noise={"c_x": Noise(kind="bernoulli")})
+    # Scores of the tissue are read by an assay; a biomarker of the caller exactly, and so is a score if asked for.
+    assert set(measure_biomarkers(cohort, outcomes, features=["c_x"]).values[:, 0]) == {5.0}
+    outcomes["c_x"].attrs["role"] = "mark"
+    assay = measure_biomarkers(cohort, outcomes, features=["c_x"]).values[:, 0]
+    assert np.log(assay / 5).std() == pytest.approx(np.sqrt(np.log1p(ASSAY.size**2)), rel=0.06)
+    assert set(measure_biomarkers(cohort, outcomes, features=["c_x"], noise={"c_x": None}).values[:, 0]) == {5.0}
 
 
 def test_plots_draw_what_the_datasets_hold(drawn):

@@ -163,13 +163,27 @@ KNOCKED_OUT = {
 }
 
 
+MECHANISMS = {
+    "all": {},
+    "no evasion": {"clones.f_kill_immune_stem": 1.0},
+    "vesicles call nobody": {"csc_epi.fold_renew_vesicle": 0.0},
+    "lactate calls nobody": {"csc_epi.fold_renew_lactate": 0.0},
+    "stem-like cells release as others": {"microenvironment.fold_vesicle_stem": 0.0},
+    "fibroblasts feed": {"microenvironment.k_produce_lactate_caf": 0.7},
+}
+
+
 @pytest.fixture(scope="module")
-def patient():
+def stem_cells():
+    return cascade.compose(cascade.load_composition("breast_stem_cells"))
+
+
+@pytest.fixture(scope="module")
+def patient(stem_cells):
     """Size at surgery and the hazard of ten years after it: twelve weeks of drugs from diagnosis on, then surgery."""
-    model = cascade.compose(cascade.load_composition("breast_stem_cells"))
     start = OPERATED - COURSE
     treated = cascade.treat(
-        model,
+        stem_cells,
         cascade.regimen("paclitaxel", "adjuvant", start=start),
         cascade.regimen("tretinoin", start=start, stop=OPERATED),
     )
@@ -193,8 +207,9 @@ def patient():
 
 
 @pytest.mark.slow
-def test_paclitaxel_more_than_halves_a_tumor_and_hardly_changes_its_recurrence(patient):
-    """Tretinoin leaves the size and lowers recurrence; both together are best."""
+def test_paclitaxel_more_than_halves_a_tumor_and_averts_less_than_a_fifth_of_its_recurrence(patient):
+    """Tretinoin leaves the size and lowers recurrence more; both together are best. Put in: tolerance, and calling as
+    strong as the published rise of the stem-like share; what comes out is size and recurrence."""
     size, stem, hazard = patient["stem cells"]
     assert 2 < stem[1] / stem[0] < 4.5, "li2008: 4.7 to 13.6 %"
     assert size[1] < 0.5 * size[0] and hazard[1] > 0.8 * hazard[0]
@@ -209,6 +224,26 @@ def test_the_paradox_goes_with_what_makes_it(patient, name):
     size, _, hazard = patient[name]
     assert size[1] < 0.5 * size[0] and hazard[1] < 0.5 * hazard[0]
     assert hazard[1] < patient["operated at once"]
+
+
+@pytest.mark.slow
+def test_each_mechanism_counts_before_surgery(stem_cells):
+    """Recurrence seeded by an untreated tumor, by knock-out; evasion counts for little where T cells kill little."""
+    names = [name for changes in MECHANISMS.values() for name in changes]
+    values = {
+        name: xr.DataArray(
+            [changes.get(name, stem_cells.parameter(name).nominal) for changes in MECHANISMS.values()], dims="mechanism"
+        )
+        for name in names
+    }
+    told = ["endpoints__h_cumulative", "primary_tumor__a_vesicle"]
+    end = run(stem_cells, OPERATED - COURSE - 5, values, record=told).isel(time=-1)
+    hazard, niche = ((end[name] / end[name].isel(mechanism=0)).values for name in told)
+    seeded = dict(zip(MECHANISMS, hazard, strict=True))
+    assert 0.97 < seeded["no evasion"] < 0.995
+    assert 0.6 < seeded["vesicles call nobody"] < 0.85 and 0.6 < seeded["lactate calls nobody"] < 0.85
+    assert 0.8 < seeded["stem-like cells release as others"] < 0.96 and niche[4] < 0.9, "less reaches the niches"
+    assert 1.01 < seeded["fibroblasts feed"] < 1.1
 
 
 @pytest.mark.slow

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import matplotlib
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from followed import events, outcomes
-from scipy.stats import binom
+from scipy.stats import binom, chi2
 
 from cascade import plot_survival
-from cascade._cox import _score, hazard_ratio, log_rank
+from cascade._cox import _quiet, _score, hazard_ratio, log_rank, proportional
 from cascade._followed import followed
 from cascade._hazards import least_false_ratio
+from cascade._replicates import log_rank as counted
+from cascade._replicates import log_ratios
 from cascade._risk_sets import restricted_mean, risk_sets
 from cascade.errors import AnalysisError, UnknownNameError
 from cascade.outcomes import draw_events
@@ -126,6 +130,16 @@ def test_incidences_and_survival_sum_to_one_and_are_those_of_lifelines() -> None
     np.testing.assert_allclose(row["upper"][seen], ends[seen, 1], atol=0.01)
 
 
+def test_a_rival_that_wins_leaves_little_to_metastasis() -> None:
+    """Constant hazards: Aalen-Johansen has the share a/(a+d) of what happens; without the rival it is 1 - survival."""
+    data = events(np.random.default_rng(1), 3000, rate=0.1, censor=240)
+    risks = competing_risks(data, death=1.0, seed=2, months=[60]).isel(group=0, month=0)
+    alone = competing_risks(data, months=[60]).isel(group=0, month=0)
+    met = [float(each["incidence"].sel(cause=["bone", "lung"]).sum()) for each in (risks, alone)]
+    assert met == pytest.approx([0.1 / 1.1 * (1 - math.exp(-5.5)), 1 - math.exp(-0.5)], abs=0.03)
+    assert float(risks["incidence"].sum() + risks["free"]) == pytest.approx(1, abs=1e-12)
+
+
 def test_deaths_belong_to_the_patient() -> None:
     data = events(np.random.default_rng(6), 50)
     death = xr.DataArray(np.where(np.arange(50) < 25, 0.0, 50.0), dims="patient", coords={"patient": data["patient"]})
@@ -154,6 +168,30 @@ def test_the_hazard_ratio_is_within_its_interval(spread: float) -> None:
         passed += log_rank(followed(control)[0], followed(same)[0]) < 0.05
     assert within(hits, count), hits
     assert within(count - passed, count), passed
+
+
+def test_hazards_that_are_proportional_pass_for_it_in_nineteen_of_twenty() -> None:
+    """The score test of the slope: its error, and lifelines' approximation of it."""
+    from lifelines import CoxPHFitter
+    from lifelines.statistics import proportional_hazard_test
+
+    passed, arm = 0, np.arange(200) >= 100
+    for seed in range(100):
+        rng = np.random.default_rng([seed, 12])
+        rows = [followed(events(rng, 100, rate=r, first=f))[0] for r, f in ((0.1, 0), (0.06, 1000))]
+        time, event = (np.concatenate([getattr(r, name) for r in rows])[None, :] for name in ("time", "event"))
+        passed += proportional(*rows, float(log_ratios(*counted(time, event, arm)[2])[0])) < 0.05
+    assert within(100 - passed, 100), passed
+    rows = [followed(events(np.random.default_rng(k), 400, rate=r, first=1000 * k))[0] for k, r in ((1, 0.1), (2, 0.1))]
+    rows[1] = replace(rows[1], time=rows[1].time ** 1.3 / 120**0.3)
+    names = ("time", "event")
+    table = pd.concat([pd.DataFrame({n: getattr(r, n) for n in names} | {"arm": i}) for i, r in enumerate(rows)])
+    with _quiet():
+        fit = CoxPHFitter().fit(table, "time", "event")
+        theirs = float(proportional_hazard_test(fit, table, time_transform="rank").test_statistic.item())
+    mine = chi2.isf(proportional(*rows, hazard_ratio(*rows).log), 1)
+    assert mine == pytest.approx(theirs, rel=0.1) and mine > 4
+    assert math.isnan(proportional(rows[0], rows[0], 0.0))
 
 
 def test_the_robust_test_is_the_log_rank_test_where_weights_are_equal() -> None:

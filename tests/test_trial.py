@@ -28,7 +28,7 @@ from cascade.regimens import Regimen
 from cascade.survival import compare_arms, kaplan_meier
 from cascade.survival_exact import exact_survival
 from cascade.therapy import Intervention
-from cascade.trial import events_of_arm, trial_of
+from cascade.trial import events_of_arm, run_trial, trial_of
 from cascade.trial_arms import arms_of, follow_arms
 from cascade.trial_size import power_of_trial, sample_size, schoenfeld_events, schoenfeld_power
 
@@ -87,8 +87,9 @@ def test_a_trial_of_the_size_that_was_found_has_the_power() -> None:
     unequal = sample_size(control, arm, power=0.9, replicates=2000, allocation=0.8)
     assert float(unequal["n"]) > 1.3 * float(found["n"])
     # an arm that loses its effect early needs more looks, not more patients: the formula knows the last look alone
-    nothing = sample_size(control, control)
-    assert float(nothing["n"]) == math.inf and "more than 200000 patients" in str(nothing["reason"].item())
+    for other, reason in ((control, "nothing to find"), (outcomes(0.997, rate=0.1), "more than 200000 patients")):
+        nothing = sample_size(control, other)
+        assert float(nothing["n"]) == math.inf and reason in str(nothing["reason"].item())
 
 
 def test_schoenfeld_is_the_formula() -> None:
@@ -97,6 +98,32 @@ def test_schoenfeld_is_the_formula() -> None:
     )
     assert schoenfeld_power(0.7, schoenfeld_events(0.7, power=0.8)) == pytest.approx(0.8, abs=1e-4)
     assert schoenfeld_events(1.0) == math.inf
+    for wrong in (0.0, -1.0, math.nan, math.inf):
+        with pytest.raises(AnalysisError, match="hazard_ratio is"):
+            schoenfeld_events(wrong)
+
+
+def test_an_arm_without_any_event_is_found_with_few_patients() -> None:
+    """There is no hazard ratio, and all the more a difference, whichever arm it is."""
+    cured = arms(0.0, n=60, rate=0.1)
+    for sides, better in ((cured, "drug 1"), (cured[{"arm": [1, 0]}].assign_coords(arm=["control", "d"]), "control")):
+        found = trial_of(sides, n=60, replicates=300).isel(comparison=0)
+        assert 8 <= float(found["n_needed"]) <= 40 and math.isnan(float(found["n_needed_schoenfeld"]))
+        assert float(found["power"]) == 1 and f"{better} is better; p below 0.0001" in found.attrs["verdict"]
+        assert ("drawn from 60 different ones" in found.attrs["verdict"]) == (found.sizes["patient"] > 60)
+
+
+def test_an_effect_that_comes_late_is_told() -> None:
+    """No effect for three years, then a third of the hazard: no crossing, and yet no proportional hazards."""
+    cohort, month = arms(1.0, 0.65, n=50, rate=0.1), np.arange(121)
+    late = 0.1 / 12 * np.where(month < 36, month, 36 + 0.3 * (month - 36))
+    cohort["h_distant"][1] = np.broadcast_to(late, (50, 121))
+    found = trial_of(cohort, n=1200, power=None)
+    row, same = (found.isel(comparison=i) for i in (0, 1))
+    assert [float(row[f"hazard_ratio_{part}"]) for part in ("early", "late")] == pytest.approx([1.0, 0.3], abs=0.02)
+    assert [float(same[f"hazard_ratio_{part}"]) for part in ("early", "late")] == pytest.approx([0.65] * 2, rel=1e-3)
+    assert float(row["p_proportional"]) < 0.001 < float(same["p_proportional"])
+    assert found.attrs["verdict"].count("The hazards are not proportional") == 1
 
 
 def test_bounds_are_those_of_the_tables() -> None:
@@ -134,6 +161,8 @@ def test_everybody_once_has_the_fate_that_is_drawn_for_him() -> None:
     drawn = draw_events(cohort.sel(arm="control"), seed=3)
     drawn = drawn.isel(patient=np.flatnonzero(~drawn["metastatic_at_diagnosis"]))
     one = events_of_arm(found, "control")
+    assert found.attrs["metastatic"] == 300 - one.sizes["patient"] > 20
+    assert f"{300 - one.sizes['patient']} of the 300 of the cohort" in found.attrs["verdict"]
     assert list(one["patient"].values) == list(drawn["patient"].values)
     np.testing.assert_allclose(one["time"], drawn["time"], atol=1e-9)
     np.testing.assert_array_equal(one["organ"], drawn["organ"])
@@ -178,6 +207,8 @@ def test_weights_are_the_cohort_that_is_meant() -> None:
         assert float(found["survival_exact"]) == pytest.approx(truth)
         assert float(found["survival"]) == pytest.approx(truth, abs=4 * float(found["upper"] - found["lower"]) / 3.92)
     drawn = trial_of(cohort, n=2000, power=None)["source"].values
+    # weights 3 and 1 by turns, times who is free at diagnosis (all): 4^2/(9 + 1) of two
+    assert trial_of(cohort, n=2000, power=None).attrs["effective_patients"] == pytest.approx(300 * 0.8)
     heavy = set(cohort["patient"].values[::2])
     assert within(sum(each in heavy for each in drawn), 2000, 0.75)
     none = trial_of(cohort.drop_vars("weight"), power=None, paired=True).sel(arm="control", month=120)
@@ -198,6 +229,12 @@ def test_what_treatment_does_before_surgery_counts() -> None:
     start = trial_of(worse, n=2000, power=None).sel(arm="drug 1", month=0)
     assert float(start["survival"]) == pytest.approx(float(start["survival_exact"]), abs=0.05)
     assert float(start["survival_exact"]) == pytest.approx(math.exp(-0.3))
+    # the same of events that are drawn: whom the arm saves from metastasis at diagnosis is no patient of the trial
+    for sides in (cohort, worse):
+        paired = trial_of(sides, power=None, paired=True, seed=4).isel(comparison=0)
+        own = compare_arms(*(draw_events(sides.sel(arm=a), seed=4) for a in ("control", "drug 1")))
+        assert float(own["hazard_ratio"]) == pytest.approx(float(paired["hazard_ratio"]), rel=1e-9)
+        assert float(own["risk_arm"][1]) == pytest.approx(float(paired["risk_arm"][1]), abs=1e-12)
 
 
 def test_looks_and_subgroups() -> None:
@@ -228,7 +265,12 @@ def test_hazards_that_cross_are_told() -> None:
     bent = 0.1 / 12 * np.where(np.arange(121) < 36, 0.4 * np.arange(121), 0.4 * 36 + 1.5 * (np.arange(121) - 36))
     cohort["h_distant"][1] = np.broadcast_to(bent, (50, 121))
     words = trial_of(cohort, n=200, power=None).attrs["verdict"]
-    assert "The hazards cross" in words and "0.4 in month" in words and "1.5 in month" in words
+    assert (
+        "not proportional" not in words
+        and "The hazards cross" in words
+        and "0.4 in month" in words
+        and "1.5 in month" in words
+    )
 
 
 @pytest.mark.parametrize(
@@ -252,6 +294,19 @@ def test_a_trial_that_cannot_be_is_told(change: dict[str, Any], message: str) ->
         trial_of(arms(0.5, n=40), **{"power": None, **change})
 
 
+@pytest.mark.parametrize(
+    ("design", "message"),
+    [
+        ({"n": 1}, "n is 1"),
+        ({"n": 5, "allocation": {"a": 1, "b": 99}}, "an arm with 0"),
+        ({"years_after": -1}, "years"),
+    ],
+)
+def test_a_design_is_checked_before_any_run(design: dict[str, Any], message: str) -> None:
+    with pytest.raises(AnalysisError, match=message):
+        run_trial("no model", None, {"a": (), "b": ()}, **design)  # type: ignore[arg-type]
+
+
 def test_runs_that_failed_are_counted() -> None:
     cohort = arms(0.5, n=40)
     cohort["h_distant"][1, 3] = np.nan
@@ -263,6 +318,8 @@ def test_runs_that_failed_are_counted() -> None:
     assert json.loads(found.attrs["missing_reasons"]) == {"run failed: stiff": 1}
     with pytest.raises(AnalysisError, match="not over two arms"):
         trial_of(outcomes())
+    with pytest.raises(AnalysisError, match="two arms are called 'a'"):
+        trial_of(cohort.assign_coords(arm=["a", "a"]))
     with pytest.raises(UnknownNameError, match="no arm 'drug'"):
         events_of_arm(found, "drug")
 

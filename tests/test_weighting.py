@@ -11,10 +11,11 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cascade.cohort_summary import population_course, weighted_percentiles
+from cascade.cohort_summary import moved_by_weights, population_course, weighted_percentiles
 from cascade.distributions import Marginal
 from cascade.errors import AnalysisError, CascadeWarning, TableError, UnknownNameError
-from cascade.weighting import effective_size, weight_cohort
+from cascade.stage import STAGE_NAMES, STAGES, stage_chances
+from cascade.weighting import effective_size, verdict_of, weight_cohort
 
 
 def cloud(**values) -> xr.Dataset:
@@ -72,6 +73,25 @@ def test_a_planted_mixture_is_recovered() -> None:
     assert total_variation(found, truth) < 0.05
     assert float(weights.values[fast].sum() / weights.sum()) == pytest.approx(0.2, abs=0.05)
     assert float(weights.mean()) == pytest.approx(1.0)
+
+
+def test_three_groups_are_recovered_by_correlated_marginals() -> None:
+    centers = np.array([[0.0, 0, 0], [3, 2.25, 0], [0, 3, 3]])
+    random = np.random.default_rng(0)
+
+    def people(group: np.ndarray) -> np.ndarray:
+        found = random.normal(size=(len(group), 3)) * 0.6
+        found[:, 1] += 0.5 * found[:, 0]  # inside a group the first two go together, by a rank of about 0.45
+        return centers[group] + found
+
+    group, share = random.choice(3, 3000), np.array([0.6, 0.1, 0.3])
+    cohort, truth = people(group), people(random.choice(3, 100_000, p=share))
+    wanted = []
+    for name, mine in zip("abc", truth.T, strict=True):
+        wanted += bins(name, name, mine, np.quantile(mine, np.linspace(0, 1, 13)[1:-1]).tolist())
+    weights = weight_cohort(cloud(a=cohort[:, 0], b=cohort[:, 1], c=cohort[:, 2]), wanted)
+    assert total_variation(np.bincount(group).astype(float), share) > 0.25
+    assert total_variation(np.bincount(group, weights.values), share) < 0.05
 
 
 def test_a_planted_tilt_is_recovered_exactly() -> None:
@@ -134,16 +154,48 @@ def test_what_lies_outside_the_cloud_is_named_with_its_distance() -> None:
     assert not told(weights)["half"]["outside"]
 
 
-def test_marginals_that_contradict_each_other_are_found_though_each_could_be_met() -> None:
-    x = np.random.default_rng(8).uniform(0, 1, 300)
+def test_marginals_that_contradict_each_other_are_named_though_each_could_be_met() -> None:
+    random = np.random.default_rng(8)
+    x = random.uniform(0, 1, 300)
     wanted = [
         Marginal(name="mean", kind="mean", of="x", value=0.9, error=0.01),
+        Marginal(name="other", kind="mean", of="y", value=0.4, error=0.05),
         Marginal(name="low", kind="share", of="x", upper=0.5, value=0.8, error=0.01),
     ]
     with pytest.warns(CascadeWarning) as caught:
-        weights = weight_cohort(cloud(x=x), wanted)
-    assert "outside the cloud" in str(caught[0].message)
-    assert sum(row["outside"] for row in told(weights).values()) == 1
+        weights = weight_cohort(cloud(x=x, y=random.uniform(0, 1, 300)), wanted)
+    text = str(caught[0].message)
+    assert "together, though each could be met alone: mean (published 0.9, reached" in text
+    assert "low (published 0.8, reached" in text
+    assert "other" not in text
+    rows = told(weights)
+    assert {name: row["conflict"] for name, row in rows.items()} == {"mean": ["low"], "other": [], "low": ["mean"]}
+    assert [verdict_of(rows[name]) for name in rows] == ["contradicts low", "met", "contradicts mean"]
+
+
+@pytest.mark.parametrize("error", [0.0, 0.1])
+def test_what_is_the_same_in_all_patients_is_outside_and_moves_nothing(error: float) -> None:
+    x = np.random.default_rng(11).normal(size=200)
+    wanted = [
+        Marginal(name="same", kind="mean", of="c", value=2.0, error=error),
+        Marginal(name="true", kind="mean", of="c", value=1.0),
+        Marginal(name="x", kind="mean", of="x", value=0.3),
+    ]
+    with pytest.warns(CascadeWarning, match="outside the cloud of the 200 patients: same: published 2, reached 1"):
+        weights = weight_cohort(cloud(c=np.ones(200), x=x), wanted)
+    rows = told(weights)
+    assert [rows[name]["outside"] for name in rows] == [True, False, False]
+    assert rows["x"]["weighted"] == pytest.approx(0.3, abs=1e-3)
+    with pytest.warns(CascadeWarning, match="of the 1 patients: same"):
+        assert weight_cohort(cloud(c=[1.0]), wanted[:1]).values.tolist() == [1.0]
+
+
+def test_a_marginal_on_the_edge_of_the_cloud_is_met() -> None:
+    x = np.random.default_rng(12).normal(size=200)
+    with pytest.warns(CascadeWarning, match="effective sample size of 1.0 of 200"):
+        weights = weight_cohort(cloud(x=x), [Marginal(name="x", kind="mean", of="x", value=float(x.max()))])
+    assert verdict_of(told(weights)["x"]) == "met"
+    assert weights.values.argmax() == x.argmax()
 
 
 def test_a_small_effective_sample_is_warned_of() -> None:
@@ -194,6 +246,67 @@ def test_hazards_free_shares_and_sites_are_those_of_the_population() -> None:
     assert rows["bone"]["weighted"] == pytest.approx(0.75)
 
 
+def staged(sizes: np.ndarray, nodes: np.ndarray, before: np.ndarray) -> xr.Dataset:
+    return cloud(diameter_mm=sizes, p_node=nodes, h_before=before)
+
+
+def test_the_classes_of_the_stage_are_those_of_the_ajcc() -> None:
+    chances = stage_chances([20.0, 20.1, 50.0, 50.1, np.nan], [0.25] * 5, [0.0, 0.0, 0.2, 0.0, 0.0])
+    expected = np.zeros((4, 7))
+    expected[0, :2] = expected[1, 2:4] = expected[3, 4:6] = [0.75, 0.25]
+    expected[2, [2, 3, 6]] = [0.6, 0.2, 0.2]
+    np.testing.assert_allclose(chances[:4], expected)
+    assert np.isnan(chances[4]).all()
+    groups = [STAGE_NAMES[name] for name in ("I", "II", "III", "IV")]
+    assert sorted(stage for group in groups for stage in group) == sorted(STAGES)
+
+
+def test_planted_stages_are_recovered() -> None:
+    """Patients of a truth where large tumors with nodes are common, in a cohort where they are rare."""
+    random = np.random.default_rng(13)
+    sizes = random.lognormal(3.0, 0.6, 4000)
+    nodes = np.clip(sizes / 60 * random.lognormal(0, 0.4, 4000), 0, 0.95)
+    before = 0.002 * sizes * random.lognormal(0, 0.5, 4000)
+    truth = np.exp(0.5 * np.log(sizes / 20) + 1.0 * nodes)
+    truth /= truth.mean()
+    outcomes = staged(sizes, nodes, before)
+    share = truth @ stage_chances(sizes, nodes, -np.expm1(-before)) / truth.sum()
+    wanted = [
+        Marginal(
+            name=name, kind="stage", of=name, value=float(share[[STAGES.index(n) for n in STAGE_NAMES[name]]].sum())
+        )
+        for name in ("T1 N0", "T1 N+", "T2 N0", "T2 N+", "T3 N0", "M1")
+    ]
+    weights = weight_cohort(outcomes, wanted)
+    found = weights.values @ stage_chances(sizes, nodes, -np.expm1(-before)) / weights.values.sum()
+    np.testing.assert_allclose(found, share, atol=2e-3)
+    # what was not given follows too, since the truth is nearly a function of size and nodes
+    for of in (sizes, nodes):
+        assert weights.values @ of / 4000 == pytest.approx(truth @ of / 4000, rel=0.05)
+    among = Marginal(name="n", kind="stage", of="N+", among=("T1", "T2", "T3"), value=0.5, error=0.01)
+    row = told(weight_cohort(outcomes, [among]))["n"]
+    assert row["weighted"] == pytest.approx(0.5, abs=0.02)
+    clinic = staged(sizes * 2, nodes, before)  # the size that a clinic knows goes before that of the model
+    assert (
+        told(weight_cohort(outcomes, [wanted[0]], cohort=outcomes))["T1 N0"]["unweighted"]
+        > 2 * (told(weight_cohort(outcomes, [wanted[0]], cohort=clinic, least_share=0))["T1 N0"]["unweighted"])
+    )
+
+
+def test_a_stage_without_nodes_is_of_size_and_metastasis_alone() -> None:
+    data = staged(np.array([10.0, 30.0, 60.0, 15.0]), np.zeros(4), np.array([0.0, 0.0, 0.0, 700.0]))
+    data = data.drop_vars("p_node")
+    weights = weight_cohort(
+        data, [Marginal(name="T1", kind="stage", of="T1", among=("M0",), value=0.5)], tolerance=1e-5
+    )
+    assert weights.values == pytest.approx([1.5, 0.75, 0.75, 1.0], rel=0.2)
+    assert weights.values[0] == pytest.approx(2 * weights.values[1], rel=1e-3)
+    with pytest.raises(AnalysisError, match=r"'n' needs the lymph nodes .* such as 'breast'"):
+        weight_cohort(data, [Marginal(name="n", kind="stage", of="N+", value=0.5)])
+    with pytest.raises(UnknownNameError, match="T9"):
+        Marginal(name="n", kind="stage", of="T9", value=0.5)
+
+
 def test_patients_without_an_answer_have_no_weight() -> None:
     outcomes = survivors([0.1, 0.2, 0.05, 0.1], [0.0] * 4)
     outcomes["h_distant"][1, 60:] = np.nan
@@ -202,6 +315,13 @@ def test_patients_without_an_answer_have_no_weight() -> None:
     assert float(weights.mean()) == pytest.approx(1.0)
     assert (weights.attrs["patients"], weights.attrs["left_out"]) == (3, 1)
     assert population_course(outcomes, weights).attrs == {"patients": 3, "left_out": 1}
+    outcomes["h_distant"][:, 60:] = np.nan
+    outcomes["reason"] = ("patient", ["run failed: nan", "not operated", "not operated", "not operated"])
+    told_why = r"\(3 patients: not operated; 1 patients: run failed: nan\)"
+    with pytest.raises(AnalysisError, match=f"no patient has a whole follow-up {told_why}"):
+        population_course(outcomes)
+    with pytest.raises(AnalysisError, match=f"numbers that the marginals need {told_why}"):
+        weight_cohort(outcomes, [Marginal(name="free", kind="free", years=(10,), value=0.45)])
 
 
 def test_weights_that_are_there_are_where_the_tilting_starts() -> None:
@@ -266,6 +386,19 @@ def test_wrong_questions_are_refused() -> None:
         weight_cohort(survivors([0.1], [0.0]), [Marginal(name="h", kind="free", years=(16,), value=0.5)])
     with pytest.raises(UnknownNameError, match="liver"):
         weight_cohort(survivors([0.1], [0.0]), [Marginal(name="s", kind="first_site", of="liver", value=0.5)])
+
+
+def test_what_the_weights_move_besides_is_told() -> None:
+    data = cloud(size=np.arange(1, 11), age=[50, 60] * 5)
+    for each in data.data_vars.values():
+        each.attrs["role"] = "measure"
+    data["has_genotype"] = (("patient", "genotype"), (np.arange(10) < 5)[:, None], {"role": "genotype"})
+    data = data.assign_coords(genotype=["tp53_loss"])
+    assert moved_by_weights(data, np.ones(10)) == []
+    assert moved_by_weights(data, np.where(np.arange(10) < 3, 3.0, 0.5)) == [
+        "median of size 5.5 to 2.58",
+        "tp53_loss 50 to 80 %",
+    ]
 
 
 def test_percentiles_count_weights() -> None:

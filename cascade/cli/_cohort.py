@@ -61,7 +61,7 @@ def cohort(
     from cascade.outcomes import follow_cohort
 
     check_folder(out)
-    preset = _preset(name)
+    preset = preset_of(name)
     if weight and (preset is None or not preset.marginals):
         raise CascadeError(f"--weight needs published numbers, and {name!r} has none; give a cohort such as breast_er")
     model = model_of(composition or (preset.composition if preset else name), index, structure)
@@ -91,7 +91,7 @@ def cohort(
     say(data, as_json, "\n".join(_lines(data)))
 
 
-def _preset(name: str) -> CohortPreset | None:
+def preset_of(name: str) -> CohortPreset | None:
     """Return the cohort that a name means, or None if it is a composition that no cohort is called like."""
     from cascade.catalogue import composition_names
     from cascade.presets import load_preset, preset_names
@@ -110,7 +110,7 @@ def _data(patients: xr.Dataset, outcomes: xr.Dataset, weights: xr.DataArray | No
     import json
     from collections import Counter
 
-    from cascade.cohort_summary import population_course
+    from cascade.cohort_summary import moved_by_weights, population_course
 
     course = population_course(outcomes, weights)
     years = [year for year in (5, 10, 15, 20) if 12 * year in course["month"].values]
@@ -123,12 +123,17 @@ def _data(patients: xr.Dataset, outcomes: xr.Dataset, weights: xr.DataArray | No
         "p_at_diagnosis": float(course["p_at_diagnosis"]),
         "first_site": {str(organ): float(share) for organ, share in course["p_first_site"].to_series().items()},
     }
+    if "p_stage" in course:
+        found["p_stage"] = {str(stage): float(share) for stage, share in course["p_stage"].to_series().items()}
     if weights is not None:
+        found["moved"] = moved_by_weights(patients, weights.values)
         found |= {"ess": float(weights.attrs["ess"]), "marginals": json.loads(weights.attrs["marginals"])}
     return found
 
 
 def _lines(data: dict[str, Any]) -> list[str]:
+    from cascade.weighting import verdict_of
+
     lines = [f"{data['patients']} patients of {data['drawn']} drawn"]
     lines += [f"  refused {count}: {reason}" for reason, count in data["refused"].items() if count]
     lines += [f"  without an answer {count}: {reason}" for reason, count in data["left_out"].items()]
@@ -138,9 +143,15 @@ def _lines(data: dict[str, Any]) -> list[str]:
     lines.append(
         "first site " + ", ".join(f"{organ} {100 * p / whole:.0f} %" for organ, p in data["first_site"].items())
     )
+    if "p_stage" in data:
+        lines.append(
+            "stage, by sizes of breast cancer: "
+            + ", ".join(f"{stage} {100 * p:.0f} %" for stage, p in data["p_stage"].items())
+        )
     for name, row in data.get("marginals", {}).items():
-        verdict = "outside the cloud" if row["outside"] else "missed" if abs(row["miss"]) > 2 else "met"
-        lines.append(f"{name}: published {row['published']:.4g}, reached {row['weighted']:.4g}, {verdict}")
+        lines.append(f"{name}: published {row['published']:.4g}, reached {row['weighted']:.4g}, {verdict_of(row)}")
     if "ess" in data:
         lines.append(f"effective sample size {data['ess']:.0f}")
+    if data.get("moved"):
+        lines.append(f"the weights also moved {', '.join(data['moved'])}")
     return lines

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from cascade.cli._cohort import preset_of
 from cascade.cli._options import Index, Json, Structure, check_folder, model_of, say
+from cascade.errors import CascadeError, unknown_name
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,11 +21,15 @@ commands = typer.Typer()
 @commands.command(
     epilog="Examples: `cascade followup breast_er --test ctdna --test pet_ct --visits 8 --out er`, "
     "`cascade followup breast_tnbc --n 100 --fates 20 --test ctdna --visits 5 --objective detected_oligometastatic`, "
-    "`cascade followup breast_er --model breast_lite --n 50 --schedule intensive --test ctc --json`"
+    "`cascade followup breast_er --model breast_lite --n 50 --schedule intensive --test ctc --json`, "
+    "`cascade followup breast_lite --test ctdna --visits 5`"
 )
 def followup(
     name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A cohort: breast_er, breast_tnbc, ..., or a .toml file.")
+        str,
+        typer.Argument(
+            metavar="NAME", help="A cohort (breast_er, breast_tnbc, ...), a .toml file of that form, or a composition."
+        ),
     ],
     test: Annotated[
         list[str] | None, typer.Option("--test", metavar="TEST", help="A test (all at every visit); repeat it.")
@@ -49,16 +55,21 @@ def followup(
 ) -> None:
     """Tell which test finds a metastasis how much earlier, and at which months few visits gain most."""
     from cascade.cohort import sample_cohort
-    from cascade.detection import detect, follow_courses, performance, symptom_sizes
+    from cascade.detection import detect, follow_courses, load_clinical_test, performance, symptom_sizes
     from cascade.followup import named_schedule, optimize_followup, simulate_followup
+    from cascade.followup_plan import OBJECTIVES
     from cascade.outcomes import follow_cohort
-    from cascade.presets import load_preset
 
     check_folder(out)
-    tests = test or ["ctdna"]
+    # what cannot be used is told before anything runs
+    tests = [load_clinical_test(each) for each in test or ["ctdna"]]
     plan = named_schedule(schedule, years=years_after)
-    preset = load_preset(name)
-    model = model_of(composition or preset.composition, index, structure)
+    if objective not in OBJECTIVES:
+        raise unknown_name("objective", objective, OBJECTIVES, "those of --objective")
+    if visits < 1:
+        raise CascadeError(f"--visits is {visits}; give 1 or more")
+    preset = preset_of(name)
+    model = model_of(composition or (preset.composition if preset else name), index, structure)
     patients = sample_cohort(model, n, seed=seed, preset=preset)
     outcomes = follow_cohort(model, patients, years_after=years_after, seed=seed, workers=workers, progress=not as_json)
     courses = follow_courses(model, patients, outcomes, fates=fates, clinical_mm=symptom_sizes(), workers=workers)
@@ -110,6 +121,8 @@ def _data(table: xr.Dataset, best: xr.Dataset, run: xr.Dataset, schedule: str) -
             **{key: _number(best[key]) for key in ("value", "value_even", "upper_bound")},
         },
         schedule: {key: _number(run.attrs[key]) for key in names},
+        "fates": run.sizes["patient"],
+        "not_followed": run.attrs["not_followed"],
     }
 
 
@@ -120,7 +133,11 @@ def _number(value: Any) -> float | None:
 
 
 def _text(rows: pd.DataFrame, best: xr.Dataset, run: xr.Dataset, schedule: str) -> str:
-    lines = [f"schedule {schedule}: {run.attrs['visits_per_patient']:.1f} visits a patient"]
+    left, fates = run.attrs["not_followed"], run.sizes["patient"]
+    lines = [
+        f"schedule {schedule}: {run.attrs['visits_per_patient']:.1f} visits a patient; {left} of {fates} fates are"
+        " metastatic at diagnosis or have no hazard, and are not followed"
+    ]
     for name, row in rows.iterrows():
         lines.append(
             f"  {name}: finds {row['p_found']:.0%} of the metastases before symptoms, median lead"

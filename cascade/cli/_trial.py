@@ -77,9 +77,14 @@ def trial(
     shares = pairs_of(allocation, "--allocation") or None
     model = model_of(name, index, structure)
     from cascade.cohort import sample_cohort
-    from cascade.trial import trial_of
+    from cascade.trial import check_trial, trial_of
     from cascade.trial_arms import follow_arms
 
+    design: dict[str, Any] = {
+        "n": n, "allocation": shares, "accrual_months": accrual, "dropout": dropout, "death": death, "paired": paired,
+        "looks": (*sorted(look or ()), 1.0), "power": power, "replicates": replicates, "seed": seed,
+    }  # fmt: skip
+    check_trial(list(arms), years_after=years, bounds_shape="obrien_fleming", alpha=0.05, **design)
     if cohort is not None and preset is not None:
         raise CascadeError("--cohort and --preset are two ways to give the patients; choose one")
     people = read_cohort(cohort) if cohort is not None else sample_cohort(model, patients, seed=seed, preset=preset)
@@ -90,11 +95,7 @@ def trial(
         progress=not as_json,
     )  # fmt: skip
     groups = None if by is None else classes(check_by(by, people, outcomes.isel(arm=0)))
-    found = trial_of(
-        outcomes, years_after=years, n=n, allocation=shares, accrual_months=accrual, dropout=dropout, death=death,
-        paired=paired, by=groups, looks=(*sorted(look or ()), 1.0), power=power,
-        replicates=replicates, seed=seed,
-    )  # fmt: skip
+    found = trial_of(outcomes, years_after=years, by=groups, **design)
     if out is not None:
         import matplotlib
 
