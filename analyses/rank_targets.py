@@ -36,7 +36,6 @@ def rank(model: cascade.Model, out: Path, quick: bool, resume: bool, seed: int =
     """Rank the targets of one model."""
     samples = SAMPLES.get(model.name, OTHERS)
     options: dict[str, Any] = {"samples": samples, "total_samples": 10 * samples, "morris_trajectories": 4}
-    solver = cascade.Solver(relative_tolerance=1e-5, absolute_tolerance=1e-9)
     if quick:
         options = {
             "samples": 14,
@@ -45,10 +44,9 @@ def rank(model: cascade.Model, out: Path, quick: bool, resume: bool, seed: int =
             "assumed_pairs": 0,
             "windows": ["neoadjuvant"],
         }
-        solver = cascade.Solver(relative_tolerance=1e-4, absolute_tolerance=1e-6)
     store = None if quick else out / "runs"
     return cascade.rank_targets(
-        model, "p_overt_5y", seed=seed, solver=solver, store=store, resume=resume, progress=not quick, **options
+        model, "p_overt_5y", seed=seed, store=store, resume=resume, progress=not quick, **options
     )
 
 

@@ -63,8 +63,6 @@ COURSES = {
 """Regimen and years of each drug; those without are given as often as their regimen says."""
 
 QUICK = ("letrozole", "denosumab")
-SOLVER = cascade.Solver(relative_tolerance=1e-6, absolute_tolerance=1e-8)
-"""Looser ones (1e-4) are wrong by points of risk in single patients under daily drugs."""
 
 
 def people(model: cascade.Model, count: int, seed: int) -> xr.Dataset:
@@ -90,7 +88,7 @@ def study(model: cascade.Model, cohort: xr.Dataset, drugs: list[Regimen], seed: 
     """Give every patient every drug; draw anew what the cohort does not tell."""
     return cascade.rank_targets(
         model, "p_overt_10y", targets=(), drugs=drugs, patients=cohort, n_draws=draws, windows=(), also=(),
-        assumed_pairs=0, morris_trajectories=0, years=35, seed=seed, solver=SOLVER,
+        assumed_pairs=0, morris_trajectories=0, years=35, seed=seed,
     )  # fmt: skip
 
 

@@ -38,9 +38,6 @@ DRAWS = 150
 FEWEST = 20
 """Effective draws below which an outlook says that it is not to be trusted."""
 
-EXACT = Solver(relative_tolerance=1e-6, absolute_tolerance=1e-8)
-"""Good to 1e-4 of a risk. At 1e-4 and 1e-6 the risk under letrozole was wrong by up to 18 points in single draws."""
-
 SOONEST = 5
 """Years after surgery that are followed at least."""
 
@@ -123,7 +120,9 @@ def patient_outlook(
     ask = _asked(model, drugs, targets, window, years)
     people = people_of(model, one, ask.drawn, seed)
     unknown = redrawn(people, ask.drawn, redraw)
-    run = Runs(ask.grid | {"solver": solver or EXACT, "workers": workers, "executor": executor, "progress": progress})
+    run = Runs(
+        ask.grid | {"solver": solver or Solver(), "workers": workers, "executor": executor, "progress": progress}
+    )
     arms = arms_of(model, ask.targets, ask.windows, fraction, (), None)
     arms += arms_of_drugs(list(ask.drugs), ask.windows)
     values = drawn_people(model, people, ask.drawn, unknown, draws, seed)

@@ -305,7 +305,6 @@ def test_the_same_drug_ranks_by_its_timing_in_breast_cancer(tmp_path: Path) -> N
         model, "p_overt_5y", targets=["kdr", "flt4"], doses=[], opposite=None,
         drugs=[str(tmp_path / "vessels"), str(tmp_path / "entry")], windows=["neoadjuvant", "metastatic"],
         samples=10, morris_trajectories=0, assumed_pairs=0, seed=1,
-        solver=cascade.Solver(relative_tolerance=1e-4, absolute_tolerance=1e-6),
     )  # fmt: skip
     assert found.attrs["failed_runs"] == 0
     effects = found["effect_mean"]

@@ -145,7 +145,7 @@ def _pairs(
         return cascade.combine_targets(
             model, names, readout=str(ranking.attrs["readout"]), window=str(ranking.attrs["window"]),
             samples=20, seed=int(ranking.attrs["seed"]), years=float(ranking.attrs["years"]), workers=workers,
-            solver=effort.options["solver"], progress=progress,
+            progress=progress,
         )  # fmt: skip
     except CascadeError as error:
         typer.echo(f"no combinations: {error}", err=True)
@@ -173,7 +173,6 @@ class _Effort(NamedTuple):
     options: Mapping[str, Any]
 
 
-# The effect of a target is judged to a percent; a run at 1e-4 is good to about 1e-4 of its value.
 _QUICK = _Effort(
     samples=20,
     combined=0,
@@ -184,7 +183,6 @@ _QUICK = _Effort(
         "assumed_pairs": 0,
         "morris_trajectories": 8,
         "morris_groups": True,
-        "solver": cascade.Solver(relative_tolerance=1e-4, absolute_tolerance=1e-6),
     },
 )
 _FULL = _Effort(
@@ -193,7 +191,6 @@ _FULL = _Effort(
     options={
         "total_samples": 1000,
         "morris_trajectories": 4,
-        "solver": cascade.Solver(relative_tolerance=1e-5, absolute_tolerance=1e-9),
     },
 )
 
