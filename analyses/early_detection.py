@@ -29,6 +29,7 @@ from matplotlib.figure import Figure
 
 import cascade
 from cascade.cohort import sample_cohort
+from cascade.cohort.outcomes import follow_cohort
 from cascade.detection import (
     detect,
     follow_courses,
@@ -37,8 +38,7 @@ from cascade.detection import (
     performance,
     symptom_sizes,
 )
-from cascade.followup import named_schedule, optimize_followup, simulate_followup
-from cascade.outcomes import follow_cohort
+from cascade.detection.followup import named_schedule, optimize_followup, simulate_followup
 from cascade.plot_detection import plot_decision, plot_found_by_size, plot_lead_time, plot_roc, plot_schedules
 
 SMALL: dict[str, list[str]] = {"subclone": [], "secondary": [], "regional": []}

@@ -33,12 +33,12 @@ from matplotlib.figure import Figure
 
 import cascade
 from cascade.cohort import sample_cohort
+from cascade.cohort.presets import load_preset
 from cascade.personal_ranking import best_counts, personal_ranking
 from cascade.plot_personal import best_targets, effect_map, subgroups
-from cascade.presets import load_preset
-from cascade.regimens import Regimen
 from cascade.subgroup_effects import subgroup_effects
 from cascade.subgroups import subgroups_of
+from cascade.therapy.regimens import Regimen
 
 PRESET = "breast_er"
 RB1, RB1_DRAWN = 0.04, 0.25

@@ -15,58 +15,54 @@ if TYPE_CHECKING:
     from cascade.analyze import settle_top as settle_top
     from cascade.archive import open_archive as open_archive
     from cascade.bifurcation import bifurcation as bifurcation
-    from cascade.biomarkers import Noise as Noise
-    from cascade.biomarkers import measure_biomarkers as measure_biomarkers
     from cascade.catalogue import composition_names as composition_names
     from cascade.catalogue import load_composition as load_composition
     from cascade.catalogue import load_module as load_module
     from cascade.catalogue import module_names as module_names
     from cascade.certify import certify as certify
     from cascade.check import check as check
-    from cascade.clinical_test_table import clinical_test_names as clinical_test_names
-    from cascade.clinical_test_table import load_clinical_test as load_clinical_test
-    from cascade.clinical_tests import CtcTest as CtcTest
-    from cascade.clinical_tests import CtdnaPanel as CtdnaPanel
-    from cascade.clinical_tests import Imaging as Imaging
-    from cascade.clinical_tests import MarrowAspirate as MarrowAspirate
-    from cascade.clone_shares import mutation_probabilities as mutation_probabilities
     from cascade.clones import with_clones as with_clones
+    from cascade.clones.phylogeny import Phylogeny as Phylogeny
+    from cascade.clones.phylogeny import read_phylogeny as read_phylogeny
+    from cascade.clones.shares import mutation_probabilities as mutation_probabilities
     from cascade.cohort import sample_cohort as sample_cohort
     from cascade.cohort import values_of as values_of
+    from cascade.cohort.outcomes import draw_events as draw_events
+    from cascade.cohort.outcomes import follow_cohort as follow_cohort
+    from cascade.cohort.presets import load_preset as load_preset
+    from cascade.cohort.presets import preset_names as preset_names
+    from cascade.cohort.weighting import weight_cohort as weight_cohort
     from cascade.cohort_report import write_cohort as write_cohort
     from cascade.combinations import combination_table as combination_table
     from cascade.combinations import combine_targets as combine_targets
     from cascade.compose import compose as compose
-    from cascade.detectable import detectable_size as detectable_size
-    from cascade.detectable import screen_primary as screen_primary
     from cascade.detection import detect as detect
-    from cascade.drugs import Drug as Drug
-    from cascade.drugs import carry as carry
-    from cascade.drugs import drug_names as drug_names
-    from cascade.drugs import load_drug as load_drug
+    from cascade.detection.clinical_test_table import clinical_test_names as clinical_test_names
+    from cascade.detection.clinical_test_table import load_clinical_test as load_clinical_test
+    from cascade.detection.clinical_tests import CtcTest as CtcTest
+    from cascade.detection.clinical_tests import CtdnaPanel as CtdnaPanel
+    from cascade.detection.clinical_tests import Imaging as Imaging
+    from cascade.detection.clinical_tests import MarrowAspirate as MarrowAspirate
+    from cascade.detection.detectable import detectable_size as detectable_size
+    from cascade.detection.detectable import screen_primary as screen_primary
+    from cascade.detection.followup import Schedule as Schedule
+    from cascade.detection.followup import named_schedule as named_schedule
+    from cascade.detection.followup import optimize_followup as optimize_followup
+    from cascade.detection.followup import simulate_followup as simulate_followup
+    from cascade.detection.lesion_courses import follow_courses as follow_courses
+    from cascade.detection.performance import decision_curve as decision_curve
+    from cascade.detection.performance import performance as performance
+    from cascade.detection.performance import roc_curve as roc_curve
     from cascade.errors import CascadeError as CascadeError
     from cascade.evaluate import evaluate as evaluate
     from cascade.export import export as export
     from cascade.export.tellurium import to_tellurium as to_tellurium
-    from cascade.expression import expression_values as expression_values
     from cascade.extinction import extinction as extinction
-    from cascade.followup import Schedule as Schedule
-    from cascade.followup import named_schedule as named_schedule
-    from cascade.followup import optimize_followup as optimize_followup
-    from cascade.followup import simulate_followup as simulate_followup
     from cascade.genes import gene_view as gene_view
     from cascade.genes import rank_genes as rank_genes
-    from cascade.genotype_table import read_genotypes as read_genotypes
-    from cascade.genotypes import genotype_values as genotype_values
-    from cascade.genotypes import with_genotype as with_genotype
-    from cascade.information import value_of_measurement as value_of_measurement
-    from cascade.lesion_courses import follow_courses as follow_courses
-    from cascade.mutations import read_mutations as read_mutations
     from cascade.names import id_map as id_map
     from cascade.opening import open_sbml as open_sbml
     from cascade.optimize import optimize_regimen as optimize_regimen
-    from cascade.outcomes import draw_events as draw_events
-    from cascade.outcomes import follow_cohort as follow_cohort
     from cascade.outlook import patient_outlook as patient_outlook
     from cascade.own import compare_with_source as compare_with_source
     from cascade.own import propose_ports as propose_ports
@@ -75,29 +71,26 @@ if TYPE_CHECKING:
     from cascade.own import replace_module as replace_module
     from cascade.own import write_module_folder as write_module_folder
     from cascade.patients import read_patients as read_patients
-    from cascade.performance import decision_curve as decision_curve
-    from cascade.performance import performance as performance
-    from cascade.performance import roc_curve as roc_curve
+    from cascade.patients.expression import expression_values as expression_values
+    from cascade.patients.genotype_table import read_genotypes as read_genotypes
+    from cascade.patients.genotypes import genotype_values as genotype_values
+    from cascade.patients.genotypes import with_genotype as with_genotype
+    from cascade.patients.mutations import read_mutations as read_mutations
     from cascade.personal import patient_report as patient_report
     from cascade.personal_ranking import personal_ranking as personal_ranking
-    from cascade.phylogeny import Phylogeny as Phylogeny
-    from cascade.phylogeny import read_phylogeny as read_phylogeny
     from cascade.population import population_risk as population_risk
     from cascade.portable import check_portable as check_portable
     from cascade.portable import portable_profile as portable_profile
-    from cascade.presets import load_preset as load_preset
-    from cascade.presets import preset_names as preset_names
-    from cascade.procedures import Radiotherapy as Radiotherapy
-    from cascade.procedures import Surgery as Surgery
     from cascade.quasi_steady import quasi_steady as quasi_steady
     from cascade.ranking import ranking_table as ranking_table
     from cascade.readouts import readout as readout
-    from cascade.regimens import Regimen as Regimen
-    from cascade.regimens import regimen as regimen
     from cascade.report import write_report as write_report
     from cascade.results import read_results as read_results
     from cascade.risk import fit_risk as fit_risk
     from cascade.risk import predict_risk as predict_risk
+    from cascade.risk.biomarkers import Noise as Noise
+    from cascade.risk.biomarkers import measure_biomarkers as measure_biomarkers
+    from cascade.risk.information import value_of_measurement as value_of_measurement
     from cascade.simulate import simulate as simulate
     from cascade.specs import Composition as Composition
     from cascade.specs import Model as Model
@@ -109,56 +102,63 @@ if TYPE_CHECKING:
     from cascade.survival import compare_arms as compare_arms
     from cascade.survival import competing_risks as competing_risks
     from cascade.survival import kaplan_meier as kaplan_meier
-    from cascade.survival_exact import exact_comparison as exact_comparison
-    from cascade.survival_exact import exact_survival as exact_survival
+    from cascade.survival.exact import exact_comparison as exact_comparison
+    from cascade.survival.exact import exact_survival as exact_survival
     from cascade.targets import rank_targets as rank_targets
     from cascade.therapy import activate as activate
     from cascade.therapy import inhibit as inhibit
     from cascade.therapy import pharmacokinetics as pharmacokinetics
     from cascade.therapy import treat as treat
+    from cascade.therapy.drugs import Drug as Drug
+    from cascade.therapy.drugs import carry as carry
+    from cascade.therapy.drugs import drug_names as drug_names
+    from cascade.therapy.drugs import load_drug as load_drug
+    from cascade.therapy.procedures import Radiotherapy as Radiotherapy
+    from cascade.therapy.procedures import Surgery as Surgery
+    from cascade.therapy.regimens import Regimen as Regimen
+    from cascade.therapy.regimens import regimen as regimen
     from cascade.treatment_effects import treatment_effects as treatment_effects
     from cascade.treatment_report import write_treatment as write_treatment
     from cascade.treatment_runs import run_treatments as run_treatments
     from cascade.trial import run_trial as run_trial
     from cascade.trial import trial_of as trial_of
-    from cascade.trial_size import power_of_trial as power_of_trial
-    from cascade.trial_size import sample_size as sample_size
+    from cascade.trial.size import power_of_trial as power_of_trial
+    from cascade.trial.size import sample_size as sample_size
     from cascade.validation import Qualification as Qualification
     from cascade.validation import validate as validate
     from cascade.validation_page import write_validation as write_validation
     from cascade.waterfall import target_treatments as target_treatments
     from cascade.waterfall import waterfall as waterfall
-    from cascade.weighting import weight_cohort as weight_cohort
 
 __version__ = "0.1.0"
 
 _HOME = {
     "CascadeError": "errors",
     "Composition": "specs",
-    "CtcTest": "clinical_tests",
-    "CtdnaPanel": "clinical_tests",
-    "Drug": "drugs",
-    "Imaging": "clinical_tests",
-    "MarrowAspirate": "clinical_tests",
+    "CtcTest": "detection.clinical_tests",
+    "CtdnaPanel": "detection.clinical_tests",
+    "Drug": "therapy.drugs",
+    "Imaging": "detection.clinical_tests",
+    "MarrowAspirate": "detection.clinical_tests",
     "Model": "specs",
     "Module": "specs",
-    "Noise": "biomarkers",
+    "Noise": "risk.biomarkers",
     "Parameter": "specs",
-    "Phylogeny": "phylogeny",
+    "Phylogeny": "clones.phylogeny",
     "Qualification": "validation",
-    "Radiotherapy": "procedures",
-    "Regimen": "regimens",
-    "Schedule": "followup",
+    "Radiotherapy": "therapy.procedures",
+    "Regimen": "therapy.regimens",
+    "Schedule": "detection.followup",
     "Solver": "specs",
-    "Surgery": "procedures",
+    "Surgery": "therapy.procedures",
     "activate": "therapy",
     "analyze": "analyze",
     "bifurcation": "bifurcation",
-    "carry": "drugs",
+    "carry": "therapy.drugs",
     "certify": "certify",
     "check": "check",
     "check_portable": "portable",
-    "clinical_test_names": "clinical_test_table",
+    "clinical_test_names": "detection.clinical_test_table",
     "combination_table": "combinations",
     "combine_targets": "combinations",
     "compare_arms": "survival",
@@ -166,72 +166,72 @@ _HOME = {
     "competing_risks": "survival",
     "compose": "compose",
     "composition_names": "catalogue",
-    "decision_curve": "performance",
+    "decision_curve": "detection.performance",
     "detect": "detection",
-    "detectable_size": "detectable",
-    "draw_events": "outcomes",
-    "drug_names": "drugs",
+    "detectable_size": "detection.detectable",
+    "draw_events": "cohort.outcomes",
+    "drug_names": "therapy.drugs",
     "evaluate": "evaluate",
-    "exact_comparison": "survival_exact",
-    "exact_survival": "survival_exact",
+    "exact_comparison": "survival.exact",
+    "exact_survival": "survival.exact",
     "export": "export",
-    "expression_values": "expression",
+    "expression_values": "patients.expression",
     "extinction": "extinction",
     "fit_risk": "risk",
-    "follow_cohort": "outcomes",
-    "follow_courses": "lesion_courses",
+    "follow_cohort": "cohort.outcomes",
+    "follow_courses": "detection.lesion_courses",
     "gene_view": "genes",
-    "genotype_values": "genotypes",
+    "genotype_values": "patients.genotypes",
     "id_map": "names",
     "inhibit": "therapy",
     "kaplan_meier": "survival",
-    "load_clinical_test": "clinical_test_table",
+    "load_clinical_test": "detection.clinical_test_table",
     "load_composition": "catalogue",
-    "load_drug": "drugs",
+    "load_drug": "therapy.drugs",
     "load_module": "catalogue",
-    "load_preset": "presets",
-    "measure_biomarkers": "biomarkers",
+    "load_preset": "cohort.presets",
+    "measure_biomarkers": "risk.biomarkers",
     "module_names": "catalogue",
-    "mutation_probabilities": "clone_shares",
-    "named_schedule": "followup",
+    "mutation_probabilities": "clones.shares",
+    "named_schedule": "detection.followup",
     "open_archive": "archive",
     "open_sbml": "opening",
-    "optimize_followup": "followup",
+    "optimize_followup": "detection.followup",
     "optimize_regimen": "optimize",
     "patient_outlook": "outlook",
     "patient_report": "personal",
-    "performance": "performance",
+    "performance": "detection.performance",
     "personal_ranking": "personal_ranking",
     "pharmacokinetics": "therapy",
     "population_risk": "population",
     "portable_profile": "portable",
-    "power_of_trial": "trial_size",
+    "power_of_trial": "trial.size",
     "predict_risk": "risk",
-    "preset_names": "presets",
+    "preset_names": "cohort.presets",
     "propose_ports": "own",
     "propose_units": "own",
     "quasi_steady": "quasi_steady",
     "rank_genes": "genes",
     "rank_targets": "targets",
     "ranking_table": "ranking",
-    "read_genotypes": "genotype_table",
+    "read_genotypes": "patients.genotype_table",
     "read_module": "own",
-    "read_mutations": "mutations",
+    "read_mutations": "patients.mutations",
     "read_patients": "patients",
-    "read_phylogeny": "phylogeny",
+    "read_phylogeny": "clones.phylogeny",
     "read_results": "results",
     "readout": "readouts",
-    "regimen": "regimens",
+    "regimen": "therapy.regimens",
     "replace_module": "own",
-    "roc_curve": "performance",
+    "roc_curve": "detection.performance",
     "run_treatments": "treatment_runs",
     "run_trial": "trial",
     "sample_cohort": "cohort",
-    "sample_size": "trial_size",
-    "screen_primary": "detectable",
+    "sample_size": "trial.size",
+    "screen_primary": "detection.detectable",
     "settle_top": "analyze",
     "simulate": "simulate",
-    "simulate_followup": "followup",
+    "simulate_followup": "detection.followup",
     "subgroup_effects": "subgroup_effects",
     "subgroups_of": "subgroups",
     "target_treatments": "waterfall",
@@ -240,12 +240,12 @@ _HOME = {
     "treatment_effects": "treatment_effects",
     "trial_of": "trial",
     "validate": "validation",
-    "value_of_measurement": "information",
+    "value_of_measurement": "risk.information",
     "values_of": "cohort",
     "waterfall": "waterfall",
-    "weight_cohort": "weighting",
+    "weight_cohort": "cohort.weighting",
     "with_clones": "clones",
-    "with_genotype": "genotypes",
+    "with_genotype": "patients.genotypes",
     "write_cohort": "cohort_report",
     "write_module_folder": "own",
     "write_report": "report",

@@ -13,12 +13,12 @@ from cascade.drug_arms import drug_model, own_parameters
 from cascade.errors import AnalysisError, unknown_name
 from cascade.evaluate import time_grid
 from cascade.readouts import resolve_readout
-from cascade.regimens import Regimen
 from cascade.sensitivity import uncertain
 from cascade.sensitivity.priors import MOST_SAMPLES
 from cascade.specs import Model, Parameter
 from cascade.study import Told, told_of
 from cascade.target_table import Signs, Target, read_targets, resolve_acts
+from cascade.therapy.regimens import Regimen
 
 
 @dataclass(frozen=True, kw_only=True)

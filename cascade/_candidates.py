@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cascade._schedule import MOST_DOSES, schedule
 from cascade._tables import is_number
 from cascade.errors import AnalysisError, DrugError, unknown_name
-from cascade.regimens import Regimen
+from cascade.therapy._schedule import MOST_DOSES, schedule
+from cascade.therapy.regimens import Regimen
 
 WHOLE = ("doses",)
 FREE = ("start", "dose", "every", "doses", "days_on", "days_off", "stop", "infusion_hours")

@@ -11,12 +11,12 @@ from typing import Any
 
 from cascade._candidates import FREE, Space
 from cascade._progress import Advance
-from cascade._schedule import schedule
 from cascade.errors import DrugError
 from cascade.evaluate import evaluate
-from cascade.regimens import Regimen
 from cascade.specs import Model
 from cascade.therapy import treat
+from cascade.therapy._schedule import schedule
+from cascade.therapy.regimens import Regimen
 
 _KEPT_MODELS = 4
 

@@ -18,11 +18,11 @@ from cascade.catalogue import (
     require_known,
 )
 from cascade.compose import compose
-from cascade.drugs import Drug, drug_folder, drug_names, load_drug
 from cascade.errors import CascadeError, UnknownNameError, unknown_name
 from cascade.evidence import count_evidence
 from cascade.library import place
 from cascade.specs import Model
+from cascade.therapy.drugs import Drug, drug_folder, drug_names, load_drug
 
 
 @dataclass(frozen=True, kw_only=True)

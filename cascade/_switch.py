@@ -10,10 +10,10 @@ import libsbml
 from cascade import _sbml
 from cascade._canonical import symbol_table
 from cascade._elements import add_parameter, compute, set_at
-from cascade._moments import NEVER
 from cascade._multiply import multiply
 from cascade.errors import AnalysisError
 from cascade.specs import Model, Parameter
+from cascade.therapy._moments import NEVER
 
 FROM, UNTIL, UNTIL_SURGERY = "treated_from", "treated_until", "treated_until_surgery"
 """Constants of the switch: first and last day, and 1 if the last day counts from surgery."""

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cascade._moments import NEVER
 from cascade._switch import FROM, UNTIL, UNTIL_SURGERY, factor_of
 from cascade._tables import is_number
 from cascade.errors import AnalysisError, unknown_name
 from cascade.specs import Model, Parameter
 from cascade.target_table import Signs, Target
+from cascade.therapy._moments import NEVER
 
 if TYPE_CHECKING:
     import xarray as xr

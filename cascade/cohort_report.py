@@ -13,11 +13,11 @@ from cascade import plot_cohort
 from cascade._files import make_folder, write_dataset, write_table, write_text
 from cascade._style import embed, new_figure, render, unit_label
 from cascade._words import number, percent
-from cascade.cohort_summary import moved_by_weights, population_course, weighted_percentiles, weights_of
+from cascade.cohort.presets import CohortPreset
+from cascade.cohort.summary import moved_by_weights, population_course, weighted_percentiles, weights_of
+from cascade.cohort.weighting import verdict_of
 from cascade.export.citations import citations
-from cascade.presets import CohortPreset
 from cascade.specs import Model, Parameter
-from cascade.weighting import verdict_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 from cascade._switch import END, FROM, UNTIL, windowed
 from cascade.arms import SURGERY, Arm, Window, arm_values
 from cascade.errors import AnalysisError
-from cascade.regimens import Regimen, regimen
 from cascade.sensitivity import uncertain
 from cascade.specs import Model, Parameter
 from cascade.target_table import Target, read_targets
 from cascade.therapy import treat
+from cascade.therapy.regimens import Regimen, regimen
 
 if TYPE_CHECKING:
     import xarray as xr

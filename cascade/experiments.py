@@ -13,14 +13,14 @@ from cascade._values import flat_id
 from cascade.bifurcation import bifurcation
 from cascade.engine import OK
 from cascade.errors import AnalysisError, TableError
-from cascade.prescriptions import Prescription, give, read_prescriptions
 from cascade.simulate import simulate
 from cascade.specs import Model, Solver
+from cascade.therapy.prescriptions import Prescription, give, read_prescriptions
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from cascade.drugs import Drug
+    from cascade.therapy.drugs import Drug
 
 SOLVER = Solver(relative_tolerance=1e-8)
 """Qualification measures small differences, so it runs tighter than the default."""

@@ -18,9 +18,9 @@ from cascade._tables import require_whole
 from cascade.errors import AnalysisError
 from cascade.evaluate import time_grid
 from cascade.readouts import find_readout, resolve_readout
-from cascade.regimens import Regimen
 from cascade.specs import Model, Solver, require_model
 from cascade.therapy import treat
+from cascade.therapy.regimens import Regimen
 
 if TYPE_CHECKING:
     import numpy as np

@@ -22,12 +22,12 @@ from cascade.errors import AnalysisError
 from cascade.evaluate import USUAL_YEARS
 from cascade.narrowing import SIZE, weights_of_draws, with_tests
 from cascade.outlook_effects import HAZARD, MOST_YEARS, assumed_share, hazards, log_hazard, with_targets
-from cascade.regimens import Regimen
 from cascade.screening import Runs
 from cascade.sensitivity.ranks import effective_size
 from cascade.specs import Model, Solver, require_model
 from cascade.study import Told, arms_of, present, run_study
 from cascade.target_table import Target
+from cascade.therapy.regimens import Regimen
 
 if TYPE_CHECKING:
     import xarray as xr

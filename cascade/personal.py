@@ -13,8 +13,8 @@ from cascade._next_tests import idle_tests, next_test, tests
 from cascade._style import embed, new_figure, render
 from cascade._words import percent
 from cascade.outlook import only_patient, patient_outlook
-from cascade.regimens import Regimen
 from cascade.specs import Model
+from cascade.therapy.regimens import Regimen
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cascade._clone_joins import MIXED, instance_of
 from cascade._style import COLORS, clean, legend, new_axis
+from cascade.clones._joins import MIXED, instance_of
+from cascade.clones.phylogeny import Phylogeny, phylogeny_of
 from cascade.errors import AnalysisError
-from cascade.phylogeny import Phylogeny, phylogeny_of
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
-    from cascade.distributions import Marginal
+    from cascade.cohort.distributions import Marginal
 
 
 def hazard_by_year(

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cascade._style import COLORS, GREY, clean, new_axis
-from cascade.clinical_test_table import chosen_tests
+from cascade.detection.clinical_test_table import chosen_tests
+from cascade.detection.lesion_courses import sphere_cells
+from cascade.detection.performance import WITHIN, decision_curve, lead_times, roc_curve
 from cascade.errors import AnalysisError, unknown_name
-from cascade.lesion_courses import sphere_cells
-from cascade.performance import WITHIN, decision_curve, lead_times, roc_curve
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.axes import Axes
 
-    from cascade.clinical_tests import ClinicalTest
+    from cascade.detection.clinical_tests import ClinicalTest
 
 _SIZE = (5.2, 4.2)
 
@@ -107,7 +107,8 @@ def plot_found_by_size(
     ----------
     tests : sequence of test or str
     signals : xarray.Dataset
-        Result of `cascade.lesion_signals`, of one patient; or of `cascade.screen_primary`, for the primary tumor.
+        Result of `cascade.detection.lesion_signals`, of one patient; or of `cascade.screen_primary`, for the primary
+        tumor.
     axis : matplotlib.axes.Axes, optional
     organ : str, optional
         By default the first organ.

@@ -25,7 +25,7 @@ def calibration(fit: xr.Dataset, axis: Axes | None = None) -> Axes:
     Parameters
     ----------
     fit : xarray.Dataset
-        Result of `cascade.risk.fit_risk`.
+        Result of `cascade.fit_risk`.
     axis : matplotlib.axes.Axes, optional
 
     Returns
@@ -59,7 +59,7 @@ def roc(fit: xr.Dataset, axis: Axes | None = None) -> Axes:
     Parameters
     ----------
     fit : xarray.Dataset
-        Result of `cascade.risk.fit_risk`.
+        Result of `cascade.fit_risk`.
     axis : matplotlib.axes.Axes, optional
 
     Returns
@@ -90,7 +90,7 @@ def importance(fit: xr.Dataset, axis: Axes | None = None, *, of: str = "risk", t
     Parameters
     ----------
     fit : xarray.Dataset
-        Result of `cascade.risk.fit_risk`.
+        Result of `cascade.fit_risk`.
     axis : matplotlib.axes.Axes, optional
     of : str
         "risk", "site" (the first organ, given a metastasis), or the name of an organ.
@@ -131,7 +131,7 @@ def value(dataset: xr.Dataset, axis: Axes | None = None, *, threshold: float | N
     Parameters
     ----------
     dataset : xarray.Dataset
-        Result of `cascade.information.value_of_measurement`.
+        Result of `cascade.value_of_measurement`.
     axis : matplotlib.axes.Axes, optional
     threshold : float, optional
         By default the first.
@@ -163,7 +163,7 @@ def net_benefit(dataset: xr.Dataset, axis: Axes | None = None) -> Axes:
     Parameters
     ----------
     dataset : xarray.Dataset
-        Result of `cascade.information.value_of_measurement` with several thresholds.
+        Result of `cascade.value_of_measurement` with several thresholds.
     axis : matplotlib.axes.Axes, optional
 
     Returns

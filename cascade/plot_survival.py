@@ -24,7 +24,7 @@ def survival_curves(
     Parameters
     ----------
     curves : xarray.Dataset
-        Result of `cascade.survival.kaplan_meier`, `cascade.trial.run_trial` or `cascade.survival_exact.exact_survival`.
+        Result of `cascade.kaplan_meier`, `cascade.run_trial` or `cascade.exact_survival`.
     axis : matplotlib.axes.Axes, optional
     exact : bool
         Also draw what holds without chance (dotted), if it is there.
@@ -89,7 +89,7 @@ def incidence_stack(risks: xr.Dataset, axis: Axes | None = None, *, group: str |
     Parameters
     ----------
     risks : xarray.Dataset
-        Result of `cascade.survival.competing_risks` or `cascade.survival_exact.exact_survival`.
+        Result of `cascade.competing_risks` or `cascade.exact_survival`.
     axis : matplotlib.axes.Axes, optional
     group : str, optional
         By default the first.
@@ -122,13 +122,13 @@ def forest(trial: xr.Dataset, axis: Axes | None = None, *, comparison: str | Non
     Parameters
     ----------
     trial : xarray.Dataset
-        Result of `cascade.trial.run_trial`.
+        Result of `cascade.run_trial`.
     axis : matplotlib.axes.Axes, optional
     comparison : str, optional
         By default all arms; one of them is drawn with its subgroups.
     """
     if "comparison" not in getattr(trial, "dims", ()):
-        raise AnalysisError("there is no comparison to draw; give a result of cascade.trial.run_trial()")
+        raise AnalysisError("there is no comparison to draw; give a result of cascade.run_trial()")
     known = [str(each) for each in trial["comparison"].values]
     if comparison is not None and comparison not in known:
         raise unknown_name("comparison", comparison, known, "the trial")

@@ -32,7 +32,7 @@ def waterfall(
     Parameters
     ----------
     dataset : xarray.Dataset
-        Result of `cascade.waterfall.waterfall`.
+        Result of `cascade.waterfall`.
     axis : matplotlib.axes.Axes, optional
     treatment : str, optional
         Which treatment, if there are several.

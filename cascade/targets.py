@@ -13,11 +13,11 @@ from cascade._ranked import provenance, ranked, with_grounds, with_screening, wi
 from cascade.arms import WindowSpec
 from cascade.cohort_ranking import check_people, people_attrs, with_draws, with_people, with_risks, with_subgroups
 from cascade.drug_arms import arms_of_drugs, regimens_of
-from cascade.regimens import Regimen
 from cascade.screening import Runs
 from cascade.specs import Model, Solver, require_model
 from cascade.study import arms_of, run_study, sampled_patients
 from cascade.target_table import Target
+from cascade.therapy.regimens import Regimen
 
 if TYPE_CHECKING:
     import xarray as xr

@@ -13,13 +13,13 @@ from cascade import plot_treatment
 from cascade._files import make_folder, write_dataset, write_table, write_text
 from cascade._style import embed, new_figure, render, unit_label
 from cascade._words import number, percent
-from cascade.drug_tables import dose_days, dose_rows, parameter_row
 from cascade.errors import AnalysisError
 from cascade.export.citations import citations
 from cascade.fold_change import OK
 from cascade.quantities import quantities_of
-from cascade.regimens import Regimen
 from cascade.specs import Model, Parameter
+from cascade.therapy.regimens import Regimen
+from cascade.therapy.tables import dose_days, dose_rows, parameter_row
 from cascade.treatment_effects import largest, treatment_effects
 from cascade.treatment_runs import SURGERY, Plans, kinetics, plans_of
 

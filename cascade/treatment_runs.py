@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cascade._canonical import symbol_table
-from cascade._schedule import schedule
 from cascade._tables import is_number
 from cascade.errors import AnalysisError, CascadeError
 from cascade.evaluate import time_grid
-from cascade.procedures import Radiotherapy, Surgery
-from cascade.regimens import Regimen
 from cascade.simulate import DAYS_PER_YEAR, simulate
 from cascade.specs import Model, Solver, require_model
 from cascade.therapy import Treatment, pharmacokinetics, treat
+from cascade.therapy._schedule import schedule
+from cascade.therapy.procedures import Radiotherapy, Surgery
+from cascade.therapy.regimens import Regimen
 
 if TYPE_CHECKING:
     import xarray as xr

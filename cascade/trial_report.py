@@ -12,8 +12,8 @@ from cascade import plot_survival
 from cascade._files import make_folder, write_dataset, write_table, write_text
 from cascade._style import embed, new_figure, render
 from cascade._words import number, percent
-from cascade.drug_tables import dose_rows
-from cascade.survival_exact import exact_survival
+from cascade.survival.exact import exact_survival
+from cascade.therapy.tables import dose_rows
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -40,11 +40,11 @@ def write_trial(
     model : Model
         Untreated.
     arms : mapping of str to sequence of treatments
-        As given to `cascade.trial.run_trial`.
+        As given to `cascade.run_trial`.
     outcomes : xarray.Dataset
-        Result of `cascade.trial_arms.follow_arms`.
+        Result of `cascade.trial.arms.follow_arms`.
     trial : xarray.Dataset
-        Result of `cascade.trial.trial_of` of the same.
+        Result of `cascade.trial_of` of the same.
     command : str
         What made the page.
 

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from scipy.linalg import expm
 
 import cascade
-from cascade import clone_genotypes
-from cascade.clone_shares import mutation_probabilities
+from cascade.clones import genotypes as clone_genotypes
 from cascade.clones import with_clones
+from cascade.clones.phylogeny import MOST_CLONES, phylogeny_of, read_phylogeny
+from cascade.clones.shares import mutation_probabilities
 from cascade.errors import (
     AnalysisError,
     CascadeWarning,
@@ -26,7 +27,6 @@ from cascade.errors import (
     UnknownNameError,
     ValueSettingError,
 )
-from cascade.phylogeny import MOST_CLONES, phylogeny_of, read_phylogeny
 from cascade.plot_clones import clone_sizes, plot_clones, polyclonal_share
 
 SMALL = """
@@ -335,7 +335,7 @@ def test_shares_that_cannot_be_are_refused(small):
 
 def test_a_tumor_that_cannot_be_simulated_is_told_from_one_that_stays_small(small, monkeypatch):
     failed = xr.Dataset({"status": "no convergence at day 0"})
-    monkeypatch.setattr("cascade.clone_shares.simulate", lambda *_, **__: failed)
+    monkeypatch.setattr("cascade.clones.shares.simulate", lambda *_, **__: failed)
     with pytest.raises(AnalysisError, match="cannot be simulated: no convergence at day 0"):
         mutation_probabilities(small, {"a": None, "b": {"parent": "a", "prevalence": 0.2}})
 

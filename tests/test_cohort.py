@@ -17,10 +17,10 @@ from scipy.stats import kstest, spearmanr
 import cascade
 from cascade._patients import numbered, uniform
 from cascade.cohort import sample_cohort, values_of
-from cascade.distributions import Distribution
+from cascade.cohort.distributions import Distribution
+from cascade.cohort.presets import CohortPreset, load_preset, preset_names
 from cascade.errors import AnalysisError, CascadeWarning, TableError, UnknownNameError
-from cascade.genotypes import genotype_values
-from cascade.presets import CohortPreset, load_preset, preset_names
+from cascade.patients.genotypes import genotype_values
 from cascade.sensitivity.priors import from_quantile, uncertain
 from cascade.specs import Model, Parameter
 
@@ -156,7 +156,7 @@ def test_the_refused_are_counted_by_reason(model: Model) -> None:
         ({"genotypes": {"tp53_loss": 1.1}}, AnalysisError, "between 0 and 1"),
         ({"preset": "brest_er"}, UnknownNameError, "breast_er"),
         ({"measures": {"k": Distribution(shape="uniform", lower=0, upper=1)}}, AnalysisError, "at once"),
-        ({"distributions": {"k": 3}}, AnalysisError, "give a cascade.distributions.Distribution"),
+        ({"distributions": {"k": 3}}, AnalysisError, "give a cascade.cohort.distributions.Distribution"),
         (
             {"distributions": {"k": Distribution(shape="uniform", lower=0, upper=1, unit="per_year")}},
             AnalysisError,
@@ -249,7 +249,7 @@ def test_a_preset_of_my_own_is_read_and_its_mistakes_are_told(tmp_path: Path) ->
     path.write_text(good + staged, encoding="utf-8")
     assert (load_preset(path).marginals[1].of, load_preset(path).marginals[1].among) == ("N+", ("M0",))
     for text, words in (
-        (good + staged.replace("N+", "N9"), "'N9' in cascade.stage, for the marginal 'n'"),
+        (good + staged.replace("N+", "N9"), "'N9' in cascade.cohort.stage, for the marginal 'n'"),
         (good.replace("hazard_er_0_5", "hazard_er_0"), "hazard_er_0"),
         (good.replace("[0, 5]", "[5, 0]"), "years"),
         (good.replace('title = "Mine"', 'titel = "Mine"'), "titel"),

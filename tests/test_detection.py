@@ -13,7 +13,7 @@ from courses import cohort_courses, events, signals
 from scipy import integrate, stats
 
 from cascade._shares import auc, weighted_share
-from cascade.clinical_test_table import check_test_table, read_test_table
+from cascade.cohort.outcomes import DAYS_PER_MONTH
 from cascade.detection import (
     CtcTest,
     CtdnaPanel,
@@ -32,11 +32,11 @@ from cascade.detection import (
     screen_primary,
     symptom_sizes,
 )
+from cascade.detection.clinical_test_table import check_test_table, read_test_table
+from cascade.detection.lesion_courses import course_at, gompertz_size, gompertz_time, sphere_cells, sphere_mm
+from cascade.detection.performance import lead_times, visits_of
 from cascade.errors import AnalysisError, TableError, UnknownNameError
-from cascade.lesion_courses import course_at, gompertz_size, gompertz_time, sphere_cells, sphere_mm
 from cascade.library import bibliography_keys, library_folder
-from cascade.outcomes import DAYS_PER_MONTH
-from cascade.performance import lead_times, visits_of
 
 CTC = CtcTest(volume_ml=7.5, capture=0.5, background=0.06, cutoff=2)
 PANEL = CtdnaPanel(plasma_ml=4, recovery=0.5, genomes=1500, mutations=10, error=2e-5, cutoff=3)

@@ -99,7 +99,7 @@ def test_every_shipped_drug_has_a_page_with_its_numbers_targets_and_regimens(pag
 
 
 def test_the_guide_names_every_entry_of_a_drug_folder():
-    from cascade.drugs import _ACTION, _ENTRIES, _REGIMEN
+    from cascade.therapy.drugs import _ACTION, _ENTRIES, _REGIMEN
 
     guide = WRITTEN["guides/give_drug.md"].read_text(encoding="utf-8").partition("### `drug.toml`")[2]
     for entry in {*_ENTRIES, *_ACTION, *_REGIMEN} - {"note"}:

@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cascade
-from cascade._schedule import MOST_DOSES, schedule
-from cascade.drugs import Drug, load_drug
 from cascade.errors import DrugError, UnknownNameError
-from cascade.regimens import Regimen, regimen
 from cascade.specs import Model, Parameter, Solver
 from cascade.therapy import pharmacokinetics, treat
+from cascade.therapy._schedule import MOST_DOSES, schedule
+from cascade.therapy.drugs import Drug, load_drug
+from cascade.therapy.regimens import Regimen, regimen
 
 GRIDS = (101, 457, 2001)
 TIGHT = Solver(relative_tolerance=1e-8)

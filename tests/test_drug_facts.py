@@ -13,13 +13,13 @@ from typer.testing import CliRunner
 import cascade
 from cascade.catalogue import evidence_names
 from cascade.cli import app
-from cascade.drugs import drug_folder, load_drug
 from cascade.errors import CascadeError, TableError, UnknownNameError
 from cascade.experiments import Experiment, Step, read_experiments, run_experiment
 from cascade.facts import COLUMNS
-from cascade.prescriptions import Prescription, prescribed
-from cascade.regimens import regimen
 from cascade.therapy import pharmacokinetics
+from cascade.therapy.drugs import drug_folder, load_drug
+from cascade.therapy.prescriptions import Prescription, prescribed
+from cascade.therapy.regimens import regimen
 
 EXPERIMENTS = """
 [alone]

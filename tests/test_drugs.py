@@ -11,15 +11,15 @@ import xarray as xr
 
 import cascade
 from cascade._sbml import check_document, read_document
-from cascade.drugs import TIERS, Drug, drug_folder, drug_names, load_drug
 from cascade.evidence import check_parameters
 from cascade.facts import check_facts, read_facts
 from cascade.library import bibliography_keys, library_folder
 from cascade.portable import check_portable
-from cascade.regimens import Regimen, regimen
 from cascade.specs import Solver
 from cascade.target_table import read_targets
 from cascade.therapy import pharmacokinetics
+from cascade.therapy.drugs import TIERS, Drug, drug_folder, drug_names, load_drug
+from cascade.therapy.regimens import Regimen, regimen
 
 DRUGS = drug_names()
 FULL = [name for name in DRUGS if load_drug(name).tier == "pharmacokinetics" and not load_drug(name).carrier]

@@ -11,11 +11,11 @@ from courses import cohort_courses, events, signals
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cascade._visits import Gains, additions, best_visits, exchange
 from cascade.detection import CtcTest, CtdnaPanel, Imaging, follow_lesions
+from cascade.detection._visits import Gains, additions, best_visits, exchange
+from cascade.detection.followup import Schedule, named_schedule, optimize_followup, simulate_followup
+from cascade.detection.followup_plan import OBJECTIVES, OLIGO_MM, _gains
 from cascade.errors import AnalysisError, UnknownNameError
-from cascade.followup import Schedule, named_schedule, optimize_followup, simulate_followup
-from cascade.followup_plan import OBJECTIVES, OLIGO_MM, _gains
 
 SHARP = Imaging(name="sharp", limits_mm={"bone": 4.0}, steepness=1000)
 PANEL = CtdnaPanel(plasma_ml=4, recovery=0.6, genomes=20_000, mutations=16, error=3e-6, cutoff=2)
@@ -179,8 +179,8 @@ class TestOptimum:
 
 def course_start(courses: xr.Dataset) -> np.ndarray:
     """Month, to a thousandth, from which on the sharp scan sees the lesion."""
-    from cascade.lesion_courses import gompertz_time, sphere_cells
-    from cascade.outcomes import DAYS_PER_MONTH
+    from cascade.cohort.outcomes import DAYS_PER_MONTH
+    from cascade.detection.lesion_courses import gompertz_time, sphere_cells
 
     own = [float(courses[name][0]) for name in ("k_growth", "cap_lesion")]
     days = float(gompertz_time(5.2e8, sphere_cells(4.0, 1e9), *own))

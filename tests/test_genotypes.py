@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 
 import cascade
 from cascade.errors import CascadeWarning, TableError, UnknownNameError, ValueSettingError
-from cascade.expression import expression_values, read_scores
-from cascade.genotype_table import CLASSES, COLUMNS, Expectation, parse_setting, read_genotypes
-from cascade.genotypes import Plan, combine, genotype_values, plan_genotypes, unexpressed, with_genotype
 from cascade.library import library_folder
+from cascade.patients.expression import expression_values, read_scores
+from cascade.patients.genotype_table import CLASSES, COLUMNS, Expectation, parse_setting, read_genotypes
+from cascade.patients.genotypes import Plan, combine, genotype_values, plan_genotypes, unexpressed, with_genotype
 
 GENOTYPES = {each.id: each for each in read_genotypes()}
 EXPRESSED = [each for each in GENOTYPES.values() if each.sets]

@@ -14,9 +14,9 @@ from planted import benefit
 from scipy.stats import norm
 
 from cascade import plot_risk
-from cascade.biomarkers import Noise
 from cascade.errors import AnalysisError, CascadeWarning, UnknownNameError
-from cascade.information import value_of_measurement
+from cascade.risk.biomarkers import Noise
+from cascade.risk.information import value_of_measurement
 
 
 def three(fit, name, **at):

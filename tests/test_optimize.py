@@ -18,8 +18,8 @@ from cascade._candidates import space_of, total_of
 from cascade.errors import AnalysisError, DrugError, UnknownNameError
 from cascade.evaluate import evaluate
 from cascade.optimize import Optimum, optimize_regimen
-from cascade.regimens import Regimen
 from cascade.specs import Model
+from cascade.therapy.regimens import Regimen
 
 Make = Callable[..., Model]
 

@@ -10,10 +10,10 @@ import xarray as xr
 from cohorts import ORGANS, cohort_model
 
 from cascade import Model, inhibit, readout, simulate
-from cascade.biomarkers import measure_biomarkers
-from cascade.cohort_summary import population_course
+from cascade.cohort.outcomes import DAYS_PER_MONTH, draw_events, follow_cohort
+from cascade.cohort.summary import population_course
 from cascade.errors import AnalysisError, UnknownNameError, ValueSettingError
-from cascade.outcomes import DAYS_PER_MONTH, draw_events, follow_cohort
+from cascade.risk.biomarkers import measure_biomarkers
 from cascade.specs import Wire
 
 

@@ -17,10 +17,10 @@ from typer.testing import CliRunner
 
 import cascade
 from cascade.errors import CascadeError, CascadeWarning, TableError
-from cascade.genotype_table import read_genotypes
-from cascade.genotypes import genotype_values
-from cascade.mutations import Mutations, protein_change, read_mutations
 from cascade.patients import read_patients
+from cascade.patients.genotype_table import read_genotypes
+from cascade.patients.genotypes import genotype_values
+from cascade.patients.mutations import Mutations, protein_change, read_mutations
 
 GENOTYPES = {each.id: each for each in read_genotypes()}
 

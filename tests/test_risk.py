@@ -13,10 +13,10 @@ import xarray as xr
 from planted import planted
 
 from cascade import plot_risk
-from cascade._risk_target import Censoring, Target
-from cascade.biomarkers import ASSAY, Noise, measure_biomarkers
 from cascade.errors import AnalysisError, CascadeWarning, UnknownNameError
 from cascade.risk import fit_risk, predict_risk
+from cascade.risk._target import Censoring, Target
+from cascade.risk.biomarkers import ASSAY, Noise, measure_biomarkers
 
 
 def score(fit, name, predictor="biomarkers"):

@@ -16,17 +16,17 @@ from followed import events, outcomes
 from scipy.stats import binom, chi2
 
 from cascade import plot_survival
-from cascade._cox import _quiet, _score, hazard_ratio, log_rank, proportional
-from cascade._followed import followed
-from cascade._hazards import least_false_ratio
-from cascade._replicates import log_rank as counted
-from cascade._replicates import log_ratios
-from cascade._risk_sets import restricted_mean, risk_sets
+from cascade.cohort.outcomes import draw_events
 from cascade.errors import AnalysisError, UnknownNameError
-from cascade.outcomes import draw_events
 from cascade.population import population_risk
 from cascade.survival import compare_arms, competing_risks, kaplan_meier
-from cascade.survival_exact import exact_comparison, exact_survival
+from cascade.survival._cox import _quiet, _score, hazard_ratio, log_rank, proportional
+from cascade.survival._followed import followed
+from cascade.survival._hazards import least_false_ratio
+from cascade.survival._risk_sets import restricted_mean, risk_sets
+from cascade.survival.exact import exact_comparison, exact_survival
+from cascade.trial._replicates import log_rank as counted
+from cascade.trial._replicates import log_ratios
 
 matplotlib.use("Agg")
 

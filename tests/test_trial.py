@@ -16,21 +16,21 @@ from scipy.stats import binom
 
 import cascade
 from cascade import plot_survival
-from cascade._boundaries import bounds, drift_for, passing
-from cascade._followed import followed
-from cascade._replicates import log_rank, log_ratios
-from cascade._trial_results import holm
 from cascade.cli._arms import arm_from, arms_from
 from cascade.cli._trial import classes, summary
+from cascade.cohort.outcomes import draw_events
 from cascade.errors import AnalysisError, CascadeError, UnknownNameError, ValueSettingError
-from cascade.outcomes import draw_events
-from cascade.regimens import Regimen
 from cascade.survival import compare_arms, kaplan_meier
-from cascade.survival_exact import exact_survival
+from cascade.survival._followed import followed
+from cascade.survival.exact import exact_survival
 from cascade.therapy import Intervention
+from cascade.therapy.regimens import Regimen
 from cascade.trial import events_of_arm, run_trial, trial_of
-from cascade.trial_arms import arms_of, follow_arms
-from cascade.trial_size import power_of_trial, sample_size, schoenfeld_events, schoenfeld_power
+from cascade.trial._boundaries import bounds, drift_for, passing
+from cascade.trial._replicates import log_rank, log_ratios
+from cascade.trial._results import holm
+from cascade.trial.arms import arms_of, follow_arms
+from cascade.trial.size import power_of_trial, sample_size, schoenfeld_events, schoenfeld_power
 
 matplotlib.use("Agg")
 
@@ -143,7 +143,7 @@ def test_bounds_are_those_of_the_tables() -> None:
 def test_many_trials_are_tested_as_one() -> None:
     from lifelines.statistics import logrank_test
 
-    from cascade._cox import _quiet, hazard_ratio
+    from cascade.survival._cox import _quiet, hazard_ratio
 
     drawn = [draw_events(outcomes(r, n=90, rate=0.15), seed=s) for r, s in ((1, 1), (0.6, 2))]
     rows = [followed(d.assign_coords(patient=[f"{k}{p}" for p in range(90)]))[0] for k, d in enumerate(drawn)]

@@ -11,11 +11,11 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cascade.cohort_summary import moved_by_weights, population_course, weighted_percentiles
-from cascade.distributions import Marginal
+from cascade.cohort.distributions import Marginal
+from cascade.cohort.stage import STAGE_NAMES, STAGES, stage_chances
+from cascade.cohort.summary import moved_by_weights, population_course, weighted_percentiles
+from cascade.cohort.weighting import effective_size, verdict_of, weight_cohort
 from cascade.errors import AnalysisError, CascadeWarning, TableError, UnknownNameError
-from cascade.stage import STAGE_NAMES, STAGES, stage_chances
-from cascade.weighting import effective_size, verdict_of, weight_cohort
 
 
 def cloud(**values) -> xr.Dataset:

@@ -12,8 +12,8 @@ import cascade
 from cascade._tables import to_number
 from cascade.cli._options import plan_of
 from cascade.errors import CascadeError, TableError
-from cascade.regimens import Regimen
 from cascade.therapy import Treatment
+from cascade.therapy.regimens import Regimen
 from cascade.treatment_runs import SURGERY
 
 UNTREATED = ("control", "none", "untreated", "observation")

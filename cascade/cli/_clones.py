@@ -30,9 +30,9 @@ def clones(
     structure: Structure = None,
 ) -> None:
     """Grow a tumor with the clones of a phylogeny; shares at diagnosis give mutation probabilities."""
-    from cascade._clone_joins import instance_of
     from cascade.clones import with_clones
-    from cascade.phylogeny import read_phylogeny
+    from cascade.clones._joins import instance_of
+    from cascade.clones.phylogeny import read_phylogeny
     from cascade.plot_clones import clone_sizes, plot_clones
 
     check_suffix(out, (".nc",))

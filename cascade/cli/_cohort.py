@@ -15,7 +15,7 @@ from cascade.errors import CascadeError
 if TYPE_CHECKING:
     import xarray as xr
 
-    from cascade.presets import CohortPreset
+    from cascade.cohort.presets import CohortPreset
 
 commands = typer.Typer()
 
@@ -57,8 +57,8 @@ def cohort(
 ) -> None:
     """Sample virtual patients, follow them from the first tumor cell to years after surgery, and show who they are."""
     from cascade.cohort import sample_cohort
+    from cascade.cohort.outcomes import follow_cohort
     from cascade.cohort_report import write_cohort
-    from cascade.outcomes import follow_cohort
 
     check_folder(out)
     preset = preset_of(name)
@@ -78,7 +78,7 @@ def cohort(
     )
     weights = None
     if weight and preset is not None:
-        from cascade.weighting import weight_cohort
+        from cascade.cohort.weighting import weight_cohort
 
         weights = weight_cohort(outcomes, preset.marginals, cohort=patients)
     import matplotlib
@@ -94,7 +94,7 @@ def cohort(
 def preset_of(name: str) -> CohortPreset | None:
     """Return the cohort that a name means, or None if it is a composition that no cohort is called like."""
     from cascade.catalogue import composition_names
-    from cascade.presets import load_preset, preset_names
+    from cascade.cohort.presets import load_preset, preset_names
 
     if name in preset_names() or name.endswith(".toml"):
         return load_preset(name)
@@ -110,7 +110,7 @@ def _data(patients: xr.Dataset, outcomes: xr.Dataset, weights: xr.DataArray | No
     import json
     from collections import Counter
 
-    from cascade.cohort_summary import moved_by_weights, population_course
+    from cascade.cohort.summary import moved_by_weights, population_course
 
     course = population_course(outcomes, weights)
     years = [year for year in (5, 10, 15, 20) if 12 * year in course["month"].values]
@@ -132,7 +132,7 @@ def _data(patients: xr.Dataset, outcomes: xr.Dataset, weights: xr.DataArray | No
 
 
 def _lines(data: dict[str, Any]) -> list[str]:
-    from cascade.weighting import verdict_of
+    from cascade.cohort.weighting import verdict_of
 
     lines = [f"{data['patients']} patients of {data['drawn']} drawn"]
     lines += [f"  refused {count}: {reason}" for reason, count in data["refused"].items() if count]

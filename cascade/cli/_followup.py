@@ -55,10 +55,10 @@ def followup(
 ) -> None:
     """Tell which test finds a metastasis how much earlier, and at which months few visits gain most."""
     from cascade.cohort import sample_cohort
+    from cascade.cohort.outcomes import follow_cohort
     from cascade.detection import detect, follow_courses, load_clinical_test, performance, symptom_sizes
-    from cascade.followup import named_schedule, optimize_followup, simulate_followup
-    from cascade.followup_plan import OBJECTIVES
-    from cascade.outcomes import follow_cohort
+    from cascade.detection.followup import named_schedule, optimize_followup, simulate_followup
+    from cascade.detection.followup_plan import OBJECTIVES
 
     check_folder(out)
     # what cannot be used is told before anything runs

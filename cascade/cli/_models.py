@@ -22,7 +22,7 @@ commands = typer.Typer()
 def list_models(as_json: Json = False) -> None:
     """List the shipped modules, compositions and drugs."""
     from cascade.catalogue import module_title
-    from cascade.drug_tables import list_drugs
+    from cascade.therapy.tables import list_drugs
 
     modules = {name: module_title(name) for name in cascade.module_names()}
     compositions = {name: cascade.load_composition(name).title for name in cascade.composition_names()}
@@ -43,8 +43,8 @@ def show(name: Name, index: Index = None, structure: Structure = None, as_json: 
     from dataclasses import asdict
 
     from cascade.catalogue import load
-    from cascade.drug_tables import is_drug
     from cascade.specs import Module
+    from cascade.therapy.tables import is_drug
 
     if is_drug(name):
         from cascade.cli._treat import show_drug

@@ -28,7 +28,7 @@ from cascade.errors import CascadeError
 
 if TYPE_CHECKING:
     from cascade.optimize import Optimum
-    from cascade.regimens import Regimen
+    from cascade.therapy.regimens import Regimen
 
 commands = typer.Typer()
 

@@ -15,8 +15,8 @@ import cascade
 from cascade.errors import CascadeError
 
 if TYPE_CHECKING:
-    from cascade.regimens import Regimen
     from cascade.specs import Model
+    from cascade.therapy.regimens import Regimen
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Shipped name, or path of a module or composition folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

@@ -26,8 +26,8 @@ def genotypes(
     as_json: Json = False,
 ) -> None:
     """List the genotypes, epigenetic states and receptors of the library: what each sets, and its effect."""
-    from cascade.genotype_table import read_genotypes
-    from cascade.genotypes import unexpressed
+    from cascade.patients.genotype_table import read_genotypes
+    from cascade.patients.genotypes import unexpressed
 
     table = read_genotypes()
     model = model_of(name) if name else None

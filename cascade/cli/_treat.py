@@ -13,13 +13,13 @@ import typer
 import cascade
 from cascade.cli._options import Index, Json, Name, Structure, check_folder, model_of, say
 from cascade.errors import CascadeError, DrugError
-from cascade.procedures import Surgery
+from cascade.therapy.procedures import Surgery
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from cascade.drugs import Drug
-    from cascade.regimens import Regimen
+    from cascade.therapy.drugs import Drug
+    from cascade.therapy.regimens import Regimen
 
 commands = typer.Typer()
 
@@ -184,7 +184,7 @@ def _check_runs(effects: xr.Dataset, runs: xr.Dataset) -> None:
 
 def _data(effects: xr.Dataset, regimens: dict[str, list[Regimen]]) -> dict[str, Any]:
     """Return what is printed: doses, endpoints, and the largest changes of each treatment."""
-    from cascade.drug_tables import dose_rows
+    from cascade.therapy.tables import dose_rows
     from cascade.treatment_effects import largest
 
     found: dict[str, Any] = {"model": str(effects.attrs["model"]), "treatments": {}}
@@ -257,7 +257,7 @@ def _lines(data: dict[str, Any]) -> list[str]:
 @commands.command(epilog="Example: `cascade drugs --json`")
 def drugs(as_json: Json = False) -> None:
     """List the shipped drugs: class, tier, targets and regimens."""
-    from cascade.drug_tables import list_drugs
+    from cascade.therapy.tables import list_drugs
 
     rows = list_drugs()
     width = max((len(row["name"]) for row in rows), default=0)
@@ -281,7 +281,7 @@ def drug(
 
 def show_drug(found: Drug, as_json: bool) -> None:
     """Print a drug."""
-    from cascade.drug_tables import describe_drug
+    from cascade.therapy.tables import describe_drug
 
     data = describe_drug(found)
     lines = [f"{data['title']}: {data['drug_class']}", f"  {data['meaning_of_tier']} ({data['structure']})"]

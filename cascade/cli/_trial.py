@@ -78,7 +78,7 @@ def trial(
     model = model_of(name, index, structure)
     from cascade.cohort import sample_cohort
     from cascade.trial import check_trial, trial_of
-    from cascade.trial_arms import follow_arms
+    from cascade.trial.arms import follow_arms
 
     design: dict[str, Any] = {
         "n": n, "allocation": shares, "accrual_months": accrual, "dropout": dropout, "death": death, "paired": paired,

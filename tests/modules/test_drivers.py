@@ -10,7 +10,7 @@ from scipy.signal import find_peaks
 
 import cascade
 from cascade.catalogue import load_module
-from cascade.genotypes import genotype_values
+from cascade.patients.genotypes import genotype_values
 
 MINUTE, HOUR = 1 / 1440, 1 / 24  # day
 STATES = (

@@ -47,9 +47,9 @@ TOPICS = (
         title="Drugs and regimens",
         text="Give drugs as a clinic does: kinetics, doses, routes, and what their concentration does.",
         homes=(
-            "drugs",
-            "regimens",
-            "procedures",
+            "therapy.drugs",
+            "therapy.regimens",
+            "therapy.procedures",
             "treatment_effects",
             "treatment_runs",
             "treatment_report",
@@ -68,39 +68,19 @@ TOPICS = (
         title="Patients",
         text="Genotypes, cohorts, outcomes, survival, trials, detection, risk, and what is best for one patient.",
         homes=(
-            "genotypes",
-            "genotype_table",
-            "expression",
-            "mutations",
             "patients",
             "cohort",
-            "outcomes",
-            "weighting",
-            "presets",
             "cohort_report",
             "survival",
-            "survival_exact",
             "trial",
-            "trial_size",
-            "clinical_tests",
-            "clinical_test_table",
-            "lesion_courses",
             "detection",
-            "detectable",
-            "performance",
-            "followup",
             "risk",
-            "information",
-            "biomarkers",
+            "clones",
             "subgroups",
+            "subgroup_effects",
             "personal",
             "personal_ranking",
-            "subgroup_effects",
             "outlook",
-            "clones",
-            "phylogeny",
-            "clone_shares",
-            "followup_plan",
             "_patients",
         ),
     ),
@@ -177,9 +157,14 @@ def names_by_topic() -> dict[str, list[str]]:
     """Sort the public names into topics by the file that they live in."""
     found: dict[str, list[str]] = {topic.page: [] for topic in (*TOPICS, OTHER)}
     for name in cascade.__all__:
-        home = getattr(cascade, name).__module__.split(".")[1]
-        found[next((topic.page for topic in TOPICS if home in topic.homes), OTHER.page)].append(name)
+        found[_page_of(getattr(cascade, name).__module__)].append(name)
     return found
+
+
+def _page_of(module: str) -> str:
+    """Return the page of a file: that of the file itself, or else of its package."""
+    pages = {f"cascade.{home}": topic.page for topic in TOPICS for home in topic.homes}
+    return pages.get(module) or pages.get(module.rpartition(".")[0], OTHER.page)
 
 
 def names_of(part: str) -> list[str]:

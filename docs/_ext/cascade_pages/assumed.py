@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import cascade
 from cascade.catalogue import library_folder
-from cascade.drugs import drug_names, load_drug
 from cascade.evidence import EVIDENCE, count_evidence, read_parameters
 from cascade.specs import Parameter
+from cascade.therapy.drugs import drug_names, load_drug
 from cascade_pages.bibliography import is_unverified, read_bibliography
 from cascade_pages.modules import all_compositions
 from cascade_pages.tables import code, number, plain, sources, table

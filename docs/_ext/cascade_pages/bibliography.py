@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import cascade
 from cascade.catalogue import library_folder, module_folder
-from cascade.drugs import drug_folder, drug_names, load_drug
 from cascade.evidence import read_parameters
-from cascade.expression import read_scores
 from cascade.facts import read_facts
-from cascade.genotype_table import read_genotypes
+from cascade.patients.expression import read_scores
+from cascade.patients.genotype_table import read_genotypes
 from cascade.target_table import read_targets
+from cascade.therapy.drugs import drug_folder, drug_names, load_drug
 from cascade_pages.modules import all_compositions
 from cascade_pages.tables import plain
 

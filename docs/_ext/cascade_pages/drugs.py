@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from cascade.drug_tables import dose_text, list_drugs
-from cascade.drugs import Action, Drug, drug_names, load_drug
 from cascade.evidence import count_evidence
-from cascade.regimens import regimen
+from cascade.therapy.drugs import Action, Drug, drug_names, load_drug
+from cascade.therapy.regimens import regimen
+from cascade.therapy.tables import dose_text, list_drugs
 from cascade_pages.modules import facts_section, prose, toctree
 from cascade_pages.tables import code, number, numbers_table, plain, sources, table
 

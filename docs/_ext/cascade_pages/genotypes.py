@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import cascade  # noqa: F401  (its files are found through the package)
-from cascade.expression import read_scores
-from cascade.genotype_table import Genotype, read_genotypes
+from cascade.patients.expression import read_scores
+from cascade.patients.genotype_table import Genotype, read_genotypes
 from cascade_pages.tables import code, plain, sources, table
 
 
@@ -13,7 +13,7 @@ def genotype_pages() -> dict[str, str]:
     known = read_genotypes()
     expressed = [each for each in known if each.sets]
     parts = [
-        "(genotype-table)=\n# Genotypes\n\nThe rows of `sbml_models/genotypes.tsv`: what `cascade.genotypes` sets in a"
+        "(genotype-table)=\n# Genotypes\n\nThe rows of `sbml_models/genotypes.tsv`: what they set in a"
         " model. `=` sets a value, `*` multiplies it, `>=` and `<=` raise and lower it to that at least. Genotypes"
         " combine in any order. The direction was checked in the module alone.",
         table(("genotype", "name", "sets", "effect", "direction", "source", "note"), map(_expressed, expressed)),
