@@ -27,6 +27,11 @@ def clean(model):
     return not _sbml.check_document(document, model.name) and not cascade.check_portable(model)
 
 
+def symbols_of_triggers(model):
+    document = _sbml.read_document(model.flat, model.name)
+    return set().union(*(_sbml.symbols(e.getTrigger().getMath()) for e in document.getModel().getListOfEvents()))
+
+
 class TestSurgery:
     def test_waits_after_diagnosis(self, breast, plain):
         treated = cascade.treat(breast, Surgery(day=60))
@@ -144,6 +149,16 @@ class TestMoments:
         by_word = cascade.treat(breast, cascade.regimen("letrozole", averaged=True, origin="surgery"))
         runs = [cascade.simulate(model, years=8, record=["letrozole.c_plasma"]) for model in (by_name, by_word)]
         assert np.array_equal(runs[0]["letrozole__c_plasma"], runs[1]["letrozole__c_plasma"])
+
+    def test_an_ideal_drug_counts_from_the_same_moments(self, breast):
+        def treated(origin, start=10.0):
+            return cascade.treat(breast, cascade.inhibit("hypoxia_vegf.f_vegfr2", by=0.5, start=start, origin=origin))
+
+        assert treated("surgery").flat == treated("primary_tumor.t_surgery").flat
+        assert {"t_diagnosis", "start_on_hypoxia_vegf__f_vegfr2"} <= symbols_of_triggers(treated("diagnosis"))
+        for moment in ("surgery", "diagnosis"):
+            with pytest.raises(ValueSettingError, match="not known before"):
+                treated(moment, start=-1.0)
 
     @pytest.mark.parametrize(
         ("origin", "error"),

@@ -12,12 +12,16 @@ import typer
 
 from cascade.cli._arms import GRAMMAR, arms_from, read_cohort
 from cascade.cli._options import Index, Json, Name, Structure, check_folder, model_of, pairs_of, say
+from cascade.cohort._marks import LABELS
 from cascade.errors import CascadeError, unknown_name
 
 if TYPE_CHECKING:
     import xarray as xr
 
 commands = typer.Typer()
+
+_FOLLOWED = (*LABELS, "p_node", "t_surgery", "h_before")
+"""What the outcomes of a cohort know of patients at surgery."""
 
 
 @commands.command(
@@ -88,7 +92,7 @@ def trial(
     if cohort is not None and preset is not None:
         raise CascadeError("--cohort and --preset are two ways to give the patients; choose one")
     people = read_cohort(cohort) if cohort is not None else sample_cohort(model, patients, seed=seed, preset=preset)
-    if by is not None and by in people:
+    if by is not None and by not in _FOLLOWED:  # before hours of runs; what is read at surgery comes with them
         check_by(by, people)
     outcomes = follow_arms(
         model, people, arms, years_after=years, seed=seed, workers=workers, store=store, resume=resume,
@@ -112,7 +116,7 @@ def check_by(name: str, *sources: xr.Dataset) -> xr.DataArray:
     for source in sources:
         if name in source and source[name].dims == ("patient",):
             return source[name]
-    known = {str(v) for source in sources for v in source.data_vars if source[v].dims == ("patient",)}
+    known = {str(v) for source in sources for v in source.data_vars if source[v].dims == ("patient",)} | set(_FOLLOWED)
     raise unknown_name("variable", name, known, "the cohort and its outcomes, over patients")
 
 

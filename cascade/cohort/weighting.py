@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -66,8 +67,9 @@ def weight_cohort(
         Over `patient`, mean 1, of role "weight"; 0 for whom a number is missing (not operated, a failed run).
         In the attributes: `patients` with a weight, `ess` (effective sample size, (sum w)^2 / sum w^2), `left_out`,
         and, as JSON, `marginals`: for each name, published, error, unweighted, weighted, range (what single patients
-        allow), miss (standard errors away), `outside` if no weights of these patients can meet it within three standard
-        errors, and `conflict`: the others with which it cannot be met together, if it could be alone.
+        allow), miss (standard errors by which the weighted number is too large), `outside` if no weights of these
+        patients can meet it within three standard errors, and `conflict`: the others with which it cannot be met
+        together, if it could be alone.
 
     Raises
     ------
@@ -211,7 +213,7 @@ def _told(
             "unweighted": before,
             "weighted": after,
             "range": [lowest, highest],
-            "miss": float(share @ each.gap) / max(whole * error, 1e-300),
+            "miss": math.copysign(abs(float(share @ each.gap)) / max(whole * error, 1e-300), after - each.published),
         }
     return rows
 

@@ -40,7 +40,7 @@ def inhibit(
     start, stop : float
         Window in days; without `stop` it never ends.
     origin : str, optional
-        Name of a variable in days, for example the day of surgery; the window counts from there.
+        The window counts from there: `surgery`, `diagnosis`, `metastasis`, or the name of a variable in days.
 
     Returns
     -------
@@ -74,7 +74,7 @@ def activate(
     start, stop : float
         Window in days; without `stop` it never ends.
     origin : str, optional
-        Name of a variable in days, for example the day of surgery; the window counts from there.
+        The window counts from there: `surgery`, `diagnosis`, `metastasis`, or the name of a variable in days.
 
     Returns
     -------

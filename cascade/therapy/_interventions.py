@@ -14,6 +14,7 @@ from cascade._multiply import multiply
 from cascade._values import check_own
 from cascade.errors import ValueSettingError, unknown_name
 from cascade.specs import Intervention, Model, Parameter
+from cascade.therapy._moments import WITHOUT_DOSES, moment_id
 
 _SBO_PARAMETER = 2  # quantitative systems description parameter
 _SBO_TIME = 346  # temporal measure
@@ -53,23 +54,38 @@ def apply(
     target = _find(model, symbols, intervention.target, "target")
     check_own(model, intervention.target, target)
     _check_target(document, intervention, target)
-    origin = None if intervention.origin is None else _find(model, symbols, intervention.origin, "time variable").id
-    if origin is not None and symbols[origin].unit != "day":
-        raise ValueSettingError(
-            f"{intervention.label}: origin {origin!r} is in {symbols[origin].unit}; it must be in day"
-        )
-    if origin is not None and symbols[origin].role == "switched" and intervention.start < 0:
-        raise ValueSettingError(
-            f"{intervention.label}: start is {-intervention.start:g} days before {origin!r}, which is not known before"
-            " it comes; give 0 or later, or count from an earlier moment"
-        )
+    origin, rows = _origin(document, model, symbols, intervention)
     names = _names(document, target.id)
     if not multiply(document, target, names.activity):
         raise ValueSettingError(
             f"{intervention.label}: no rate or formula uses {target.id!r} (start values are not treated), so nothing"
             " would change; target a parameter of the process itself"
         )
-    return names.activity, list(_write(document, intervention, target, names, origin))
+    return names.activity, [*rows, *_write(document, intervention, target, names, origin)]
+
+
+def _origin(
+    document: libsbml.Model, model: Model, symbols: Mapping[str, Symbol], intervention: Intervention
+) -> tuple[str | None, list[Parameter]]:
+    """Return the flat id of the day from which a window counts, and the rows of what had to be written for it."""
+    name = intervention.origin
+    rows: list[Parameter] = []
+    if name is None:
+        return None, []
+    if name in WITHOUT_DOSES and name not in model.ids:
+        origin, rows = moment_id(document, model, name, intervention.label)
+    else:
+        origin = _find(model, symbols, name, "time variable").id
+        if symbols[origin].unit != "day":
+            raise ValueSettingError(
+                f"{intervention.label}: origin {origin!r} is in {symbols[origin].unit}; it must be in day"
+            )
+    if (origin not in symbols or symbols[origin].role == "switched") and intervention.start < 0:
+        raise ValueSettingError(
+            f"{intervention.label}: start is {-intervention.start:g} days before {origin!r}, which is not known before"
+            " it comes; give 0 or later, or count from an earlier moment"
+        )
+    return origin, rows
 
 
 def _write(

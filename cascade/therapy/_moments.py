@@ -29,6 +29,9 @@ _WATCHED, _UNPROGRESSED = "f_watched", "f_unprogressed"
 _BEYOND = 1e30
 """Cells that no patient has."""
 
+WITHOUT_DOSES = ("surgery", "diagnosis", "metastasis")
+"""Moments that are told without knowing when a drug was first given."""
+
 _SURGERY, _SIZE, _OPERABLE = "primary_tumor.t_surgery", "primary_tumor.n_tumor", "primary_tumor.n_surgery"
 _SINCE_SURGERY = "endpoints.h_since_surgery"
 
