@@ -192,11 +192,12 @@ def report(ways: pd.DataFrame, ranks: pd.DataFrame) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Print the tables and write table and figure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="two drawn patients")
+    parser.add_argument("--quick", action="store_true", help="two drawn patients, one clone")
     parser.add_argument("--out", type=Path, default=Path("late_recurrence"), help="folder of the table and the figure")
     chosen = parser.parse_args(arguments)
     # Without the lineage of metastases, which follows the first metastasis and does not change its hazard.
-    model = cascade.compose(cascade.load_composition("breast", index={"secondary": []}))
+    small = {"subclone": []} if chosen.quick else {}
+    model = cascade.compose(cascade.load_composition("breast", index={"secondary": [], **small}))
     ways, ranks = by_way(model), ranking(model, 2 if chosen.quick else 16)
     report(ways, ranks)
     chosen.out.mkdir(parents=True, exist_ok=True)

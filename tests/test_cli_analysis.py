@@ -10,7 +10,8 @@ import pytest
 import xarray as xr
 from test_cli import run
 
-QUICK = ["rank", "breast_lite", "--quick", "--samples", "12", "--target", "kdr", "--target", "mek", "--workers", "1"]
+SMALL = ["breast_lite", "--index", "systemic=bone"]
+QUICK = ["rank", *SMALL, "--quick", "--samples", "12", "--target", "kdr", "--target", "mek", "--workers", "1"]
 
 
 @pytest.fixture(scope="module")
@@ -62,21 +63,21 @@ def test_sensitivity_of_a_module_prints_its_indices(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_why_splits_an_effect_and_gene_tells_its_parameters(tmp_path: Path) -> None:
     picture = tmp_path / "why.png"
-    done = run("why", "breast_lite", "--target", "kdr", "--json", "--plot", str(picture))
+    done = run("why", *SMALL, "--target", "kdr", "--json", "--plot", str(picture))
     assert done.returncode == 0, done.stderr
     parts = json.loads(done.stdout)["kdr"]
     assert sum(parts.values()) < -0.5 and parts["invasion"] == pytest.approx(0, abs=1e-3)
     assert picture.stat().st_size > 10_000
-    gene = run("gene", "breast_lite", "KDR", "--json")
+    gene = run("gene", *SMALL, "KDR", "--json")
     assert gene.returncode == 0, gene.stderr
     assert "hypoxia_vegf__f_vegfr2" in {row["parameter"] for row in json.loads(gene.stdout)["parameters"]}
-    unknown = run("gene", "breast_lite", "KDRX")
+    unknown = run("gene", *SMALL, "KDRX")
     assert unknown.returncode == 2 and "KDR" in unknown.stderr
 
 
 @pytest.mark.slow
 def test_combine_prints_the_pair(tmp_path: Path) -> None:
-    done = run("combine", "breast_lite", "--target", "kdr", "--target", "vegfa", "--samples", "10", "--json")
+    done = run("combine", *SMALL, "--target", "kdr", "--target", "vegfa", "--samples", "10", "--json")
     assert done.returncode == 0, done.stderr
     (pair,) = json.loads(done.stdout)
     assert pair["verdict"] == "antagonism" and pair["bliss"] < 0

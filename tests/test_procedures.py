@@ -14,7 +14,7 @@ from cascade.errors import CascadeError, DrugError, UnknownNameError, ValueSetti
 
 @pytest.fixture(scope="module")
 def breast():
-    return cascade.compose(cascade.load_composition("breast_lite"))
+    return cascade.compose(cascade.load_composition("breast_lite", index={"systemic": ["bone"]}))
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +33,7 @@ def symbols_of_triggers(model):
 
 
 class TestSurgery:
+    @pytest.mark.slow
     def test_waits_after_diagnosis(self, breast, plain):
         treated = cascade.treat(breast, Surgery(day=60))
         run = cascade.simulate(treated, years=12, record=["t_diagnosis", "primary_tumor.t_surgery"])
@@ -81,6 +82,7 @@ class TestRadiotherapy:
         assert cells == pytest.approx(left**given, rel=1e-6)
         assert clean(treated)
 
+    @pytest.mark.slow
     def test_lesions_lose_size_and_burden(self):
         lesions = cascade.compose(cascade.load_composition("breast_lite"))
         course = Radiotherapy(start=200, fractions=20, origin="surgery", sites=("bone",))
@@ -113,6 +115,7 @@ class TestRadiotherapy:
 
 
 class TestMoments:
+    @pytest.mark.slow
     def test_metastasis_is_where_half_have_one(self, breast):
         drug = cascade.regimen("letrozole", averaged=True, origin="metastasis", stop=400)
         treated = cascade.treat(breast, drug)
