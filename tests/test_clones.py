@@ -318,6 +318,22 @@ def test_prevalence_at_diagnosis_gives_the_mutation_probabilities(small, tree_fi
         assert float(row[f"{name}__n_tumor"] / row["primary_tumor__n_tumor"]) == pytest.approx(share, rel=0.01)
 
 
+@pytest.mark.slow
+def test_clones_that_grow_much_faster_have_their_prevalence_too(small):
+    tree = {
+        "trunk": None,
+        "fast": {"parent": "trunk", "prevalence": 0.2, "f_fitness": 1.4},
+        "faster": {"parent": "fast", "prevalence": 0.1, "f_fitness": 1.9},
+    }
+    found = mutation_probabilities(small, tree)
+    sizes = run(cascade.compose(with_clones(small, found)), 4000, OPERATED, points=4001)
+    row = int(np.flatnonzero(sizes["primary_tumor__n_tumor"].values > 0)[-1])
+    for name, share in {"fast": 0.2, "faster": 0.1}.items():
+        assert float(sizes[f"{name}__n_tumor"][row] / sizes["primary_tumor__n_tumor"][row]) == pytest.approx(
+            share, rel=0.02
+        )
+
+
 def test_shares_that_cannot_be_are_refused(small):
     with pytest.raises(TableError, match="leave the founder 'a' no cells"):
         mutation_probabilities(small, {"a": None, "b": {"parent": "a", "prevalence": 1.0}})

@@ -27,6 +27,9 @@ STEPS = 600
 ROUNDS = 6
 """Simulations at most, where clones differ in growth and so change the growth of the whole."""
 
+STEPS_OF_GUESS = 20
+"""Corrections of the first guess of the mutation probabilities, each by the factor that a share is off."""
+
 CLOSE = 2e-3
 """Relative error of the shares at which the simulations end."""
 
@@ -173,7 +176,10 @@ def _solve(
         return off
 
     births = float(np.trapezoid(growth.rate, growth.time)) + max(death.values()) * growth.time[-1]
-    found = root(miss, np.log(aim / births), method="hybr", options={"xtol": 1e-10})
+    guess = np.log(aim / births)
+    for _ in range(STEPS_OF_GUESS):  # a rare clone is proportional to its probability, however much faster it grows
+        guess = guess - np.clip(miss(guess), -5.0, 5.0)
+    found = root(miss, guess, method="hybr", options={"xtol": 1e-10})
     if not np.all(np.abs(miss(found.x)) < 1e-5):
         raise AnalysisError(
             f"{tree.where}: no mutation probabilities give the shares {dict(wanted)}; is the tree right?"
