@@ -22,6 +22,7 @@ from types import MappingProxyType
 
 import libsbml
 
+from cascade._elements import free_id
 from cascade._nodes import (
     POWER_COST,
     Node,
@@ -136,7 +137,7 @@ def _merge_into_one(model: libsbml.Model, species: str, members: list[tuple[floa
     for _, reaction in members:
         model.removeReaction(reaction.getId())
     merged = model.createReaction()
-    merged.setId(_free(model, NET + species))
+    merged.setId(free_id(model, NET + species))
     merged.setReversible(True)
     product = merged.createProduct()
     product.setSpecies(species)
@@ -158,12 +159,6 @@ def _effect(model: libsbml.Model, reaction: libsbml.Reaction) -> dict[str, float
             known = plain and before is not None
             effect[species.getId()] = (before or 0.0) + sign * reference.getStoichiometry() if known else None
     return {name: change for name, change in effect.items() if change != 0}
-
-
-def _free(model: libsbml.Model, name: str) -> str:
-    while model.getElementBySId(name) is not None:
-        name += "_"
-    return name
 
 
 def _holders(model: libsbml.Model) -> Iterator[libsbml.SBase]:
@@ -224,7 +219,7 @@ class _Formulas:
             body = f"x*{self._power(exponent - 1)}(x)"
         else:
             body = f"{self._power(half)}({self._power(2)}(x))"
-        return self.functions.setdefault(f"lambda(x,{body})", _free(self.model, f"{POWER}{exponent}"))
+        return self.functions.setdefault(f"lambda(x,{body})", free_id(self.model, f"{POWER}{exponent}"))
 
     def _cheap(self, node: Node) -> bool:
         """Tell whether computing a formula twice is quicker than a power."""

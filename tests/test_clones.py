@@ -488,3 +488,12 @@ def test_clones_of_a_patient_meet_their_prevalence_and_fews_have_lesions_of_thei
         assert float(row[f"{name}__n_tumor"] / row["primary_tumor__n_tumor"]) == pytest.approx(share, rel=0.01)
     assert "bone_left_deep_lesions" in model.instances and "bone_left_lesions" not in model.instances
     assert float(data["bone_left_deep_lesions__h_cumulative"][-1]) > 0
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "before", "after"),
+    [("f_plasticity", 1.0, 0.5, 1.0), ("f_cluster", 1.0, 0.2, 0.1), ("f_potential", 1.0, 0.0, 0.5)],
+)
+def test_what_no_constant_of_a_clone_can_express_is_refused(key, value, before, after):
+    with pytest.raises(AnalysisError, match=f"which no {key} of a clone"):
+        clone_genotypes._changed(key, value, before, after)

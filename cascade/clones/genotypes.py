@@ -12,7 +12,7 @@ from cascade.clones.phylogeny import Phylogeny
 from cascade.clones.shares import at_diagnosis
 from cascade.compose import compose
 from cascade.errors import AnalysisError, CascadeWarning
-from cascade.patients.genotypes import combine, plan_genotypes
+from cascade.patients.genotypes import Plan, combine, plan_genotypes
 from cascade.specs import Composition
 
 if TYPE_CHECKING:
@@ -64,8 +64,9 @@ def with_genotyped_clones(composition: Composition, tree: Phylogeny) -> Phylogen
     if not any(sets.values()):
         return tree
     model = compose(without_subclones(composition))
-    _say_what_is_shared(model, sets)
-    seen = {genotypes: _seen(model, genotypes) for genotypes in dict.fromkeys([(), *sets.values()])}
+    plan = plan_genotypes(model)
+    _say_what_is_shared(plan, sets)
+    seen = {genotypes: _seen(model, plan, genotypes) for genotypes in dict.fromkeys([(), *sets.values()])}
     clones = []
     for clone in tree.clones:
         own = dict(clone.values)
@@ -80,9 +81,9 @@ def with_genotyped_clones(composition: Composition, tree: Phylogeny) -> Phylogen
     return tree
 
 
-def _say_what_is_shared(model: Model, sets: Mapping[str, tuple[str, ...]]) -> None:
+def _say_what_is_shared(plan: Plan, sets: Mapping[str, tuple[str, ...]]) -> None:
     """Warn of what a clone cannot have of its own, or the model does not express."""
-    plan, said = plan_genotypes(model), []
+    said = []
     for name in dict.fromkeys(name for genotypes in sets.values() for name in genotypes):
         reasons = list(combine(plan, [name], {})[1].get(name, ()))
         shared = sorted({setting.module for _, setting in plan.actions[name]} - OF_CELLS)
@@ -94,7 +95,7 @@ def _say_what_is_shared(model: Model, sets: Mapping[str, tuple[str, ...]]) -> No
         warn(f"clones do not have all of their genotypes: {' | '.join(said)}", CascadeWarning, stacklevel=4)
 
 
-def _seen(model: Model, genotypes: tuple[str, ...]) -> dict[str, float]:
+def _seen(model: Model, plan: Plan, genotypes: tuple[str, ...]) -> dict[str, float]:
     """Return the signals of a tumor of a genotype at diagnosis."""
     missing = sorted(name for name in _READ.values() if name not in model.ids)
     if missing:
@@ -102,7 +103,6 @@ def _seen(model: Model, genotypes: tuple[str, ...]) -> dict[str, float]:
             f"model {model.name!r} has no {', '.join(missing)}, by which a genotype reaches a clone; give the constants"
             " of the clone instead (f_fitness, f_plasticity, f_potential)"
         )
-    plan = plan_genotypes(model)
     own = {flat for name in genotypes for flat, setting in plan.actions[name] if setting.module in OF_CELLS}
     values = {flat: value for flat, value in combine(plan, genotypes, {})[0].items() if flat in own}
     return dict(zip(_READ, at_diagnosis(model, [model.ids[name] for name in _READ.values()], values), strict=True))
@@ -110,6 +110,11 @@ def _seen(model: Model, genotypes: tuple[str, ...]) -> dict[str, float]:
 
 def _changed(key: str, value: float, before: float, after: float) -> float:
     """Return a constant of a clone after its signal changed."""
+    if not before > 0 or (key == "f_plasticity" and max(before, after) >= 1) or (key == "f_cluster" and value >= 1):
+        raise AnalysisError(
+            f"a genotype takes {_READ[key]} from {before:.4g} to {after:.4g}, which no {key} of a clone (now"
+            f" {value:.4g}) can express; give such a clone its constants instead of the genotype"
+        )
     if key == "f_plasticity":
         return value * _odds(after) / _odds(before)
     if key == "f_cluster":

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import libsbml
 
 from cascade import _sbml
-from cascade._elements import add_parameter, compute
+from cascade._elements import add_parameter, compute, free_id
 from cascade.errors import ValueSettingError
 from cascade.specs import Intervention, Model, Parameter
 from cascade.therapy import treat
@@ -110,9 +110,7 @@ def _as_formula(flat: libsbml.Model, activity: str, factor: str) -> None:
     ]
     formula = factor
     if ends:
-        window = _WINDOW + activity.removeprefix(_ACTIVITY)
-        while flat.getElementBySId(window) is not None:
-            window += "_"
+        window = free_id(flat, _WINDOW + activity.removeprefix(_ACTIVITY))
         add_parameter(flat, window, "dimensionless", 1.0, title=f"window of {activity}", constant=False)
         for assignment in ends:
             assignment.setVariable(window)
